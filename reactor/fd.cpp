@@ -1,0 +1,30 @@
+#include "reactor/fd.hpp"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <system_error>
+
+namespace confab {
+
+Fd::~Fd() {
+    // Nothing can be done about an error here, and on Linux the descriptor is gone in any case (close(2)).
+    if (fd_ >= 0) ::close(fd_);
+}
+
+Fd make_wake_descriptor() {
+    Fd fd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+    if (!fd) throw std::system_error(errno, std::system_category(), "eventfd");
+    return fd;
+}
+
+void write_wake_descriptor(const Fd& fd) noexcept {
+    const std::uint64_t one = 1;
+    // EAGAIN: the counter is full, so the sleeper has been woken already.
+    while (::write(fd.get(), &one, sizeof one) < 0 && errno == EINTR) {
+    }
+}
+
+}  // namespace confab

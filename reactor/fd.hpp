@@ -1,0 +1,36 @@
+// Public: an owned file descriptor.
+#pragma once
+
+#include <utility>
+
+namespace confab {
+
+/// Closes its descriptor when it dies. Move-only. For descriptors that no reactor has in flight; a socket
+/// that a reactor serves is closed by an Operation::Kind::close, which waits for what is in flight.
+class Fd {
+  public:
+    Fd() = default;
+    explicit Fd(int fd) : fd_(fd) {}
+    Fd(Fd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+    Fd& operator=(Fd&& other) noexcept {
+        std::swap(fd_, other.fd_);
+        return *this;
+    }
+    ~Fd();
+
+    int get() const { return fd_; }
+    explicit operator bool() const { return fd_ >= 0; }
+    /// The caller owns it from here on.
+    int release() { return std::exchange(fd_, -1); }
+
+  private:
+    int fd_ = -1;
+};
+
+/// A non-blocking, close-on-exec eventfd, for waking a reactor. Throws std::system_error.
+Fd make_wake_descriptor();
+
+/// Makes the owner of a wake-up descriptor's wait return. Any thread; async-signal-safe; never blocks.
+void write_wake_descriptor(const Fd& fd) noexcept;
+
+}  // namespace confab

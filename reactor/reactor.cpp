@@ -1,0 +1,200 @@
+#include "reactor/reactor.hpp"
+
+#include <cassert>
+#include <cstdlib>
+#include <utility>
+
+#include "reactor/make_mechanism.hpp"
+#include "reactor/thread_counts.hpp"
+
+namespace confab {
+
+thread_local Reactor* Reactor::current_ = nullptr;
+
+Reactor::Reactor(const ReactorOptions& options)
+    : thread_(std::this_thread::get_id()),
+      waiting_(options.waiting),
+      mechanism_(make_mechanism(options, ledger_, waiting_, warning_)),
+      now_(mechanism_->now()),
+      timers_(now_),
+      allocations_before_(thread_counts.allocations) {}
+
+Reactor::~Reactor() {
+    assert(in_flight_ == 0 && timers_.empty() && "what is in flight outlives its reactor");
+}
+
+Reactor::End Reactor::run() {
+    check_thread();
+    Reactor* const outer = std::exchange(current_, this);
+    End end = End::stopped;
+    while (!stop_requested_.exchange(false, std::memory_order_acquire)) {
+        if (nothing_can_ever_run()) {
+            end = End::deadlock;
+            break;
+        }
+        expire_timers();
+        mechanism_->flush();
+        wait(true);
+        collect();
+        resume();
+    }
+    current_ = outer;
+    return end;
+}
+
+bool Reactor::turn() {
+    check_thread();
+    Reactor* const outer = std::exchange(current_, this);
+    const std::uint64_t events_before = ledger_.events;
+    expire_timers();
+    mechanism_->flush();
+    wait(false);
+    collect();
+    const bool something = !ready_.empty();
+    resume();
+    current_ = outer;
+    return something || ledger_.events != events_before;
+}
+
+void Reactor::stop() {
+    stop_requested_.store(true, std::memory_order_seq_cst);
+    if (asleep_.exchange(false, std::memory_order_seq_cst)) mechanism_->wake();
+}
+
+bool Reactor::submit(Operation& operation) {
+    operation.run = &run_operation;
+    operation.cancel_requested = operation.limited = false;
+    const bool limited = operation.deadline != never;
+    if (operation.kind == Operation::Kind::sleep) {
+        operation.result = 0;
+        operation.state = Operation::State::in_flight;
+    } else {
+        if (mechanism_->submit(operation)) {
+            operation.state = Operation::State::idle;
+            return true;
+        }
+        ++in_flight_;
+    }
+    if (limited) timers_.insert(operation);
+    return false;
+}
+
+void Reactor::cancel(Operation& operation) {
+    if (operation.state == Operation::State::idle || operation.cancel_requested) return;
+    operation.cancel_requested = true;
+    if (operation.state == Operation::State::ready) return;  // `finish` sees to it if it was too early
+    if (operation.kind != Operation::Kind::sleep) {
+        mechanism_->cancel(operation);
+        return;
+    }
+    operation.result = -ECANCELED;
+    operation.state = Operation::State::ready;
+    ready_.push(operation);
+}
+
+void Reactor::post(Job& job) {
+    Job* newest = inbox_.load(std::memory_order_relaxed);
+    do {
+        job.next = newest;
+    } while (
+        !inbox_.compare_exchange_weak(newest, &job, std::memory_order_seq_cst, std::memory_order_relaxed));
+    if (asleep_.load(std::memory_order_seq_cst) && asleep_.exchange(false, std::memory_order_seq_cst)) {
+        mechanism_->wake();
+    }
+}
+
+void Reactor::expire_timers() {
+    timers_.expire(now_, [this](TimerNode& node) {
+        auto& operation = static_cast<Operation&>(node);  // nothing else is ever in this wheel
+        if (operation.kind != Operation::Kind::sleep) {
+            operation.limited = !operation.cancel_requested;
+            cancel(operation);
+        } else if (operation.state == Operation::State::in_flight) {
+            operation.state = Operation::State::ready;
+            ready_.push(operation);
+        }
+    });
+}
+
+void Reactor::wait(bool may_sleep) {
+    Instant deadline = Instant::min();
+    if (may_sleep && ready_.empty() && end_of_turn_.empty()) {
+        deadline = timers_.next();
+        // Announce the sleep first and look second: whoever posts does it the other way round, so that one of
+        // the two sees the other (Dekker).
+        asleep_.store(true, std::memory_order_seq_cst);
+        const bool awaited = inbox_.load(std::memory_order_seq_cst) != nullptr ||
+                             stop_requested_.load(std::memory_order_seq_cst);
+        if (awaited) deadline = Instant::min();
+    }
+    mechanism_->wait(deadline, holds_.load(std::memory_order_relaxed) > 0);
+    asleep_.store(false, std::memory_order_relaxed);
+    now_ = mechanism_->now();
+    ++ledger_.turns;
+}
+
+void Reactor::collect() {
+    mechanism_->collect(ready_);
+    take_inbox();
+}
+
+void Reactor::take_inbox() {
+    if (inbox_.load(std::memory_order_relaxed) == nullptr) return;
+    Job* newest = inbox_.exchange(nullptr, std::memory_order_acquire);
+    Job* oldest = nullptr;
+    while (newest != nullptr) {
+        Job* const next = std::exchange(newest->next, oldest);
+        oldest = std::exchange(newest, next);
+    }
+    while (oldest != nullptr) {
+        Job* const next = oldest->next;
+        ready_.push(*oldest);
+        oldest = next;
+    }
+}
+
+// Only what was ready when the step began runs in it, so a turn ends however much its jobs make ready; and
+// nothing runs while completions are collected, so no job sees a half-collected world and no stack grows with
+// the load.
+void Reactor::resume() {
+    pulse_.beats.fetch_add(1, std::memory_order_relaxed);
+    run_all(ready_);
+    run_all(end_of_turn_);
+    pulse_.beats.fetch_add(1, std::memory_order_relaxed);
+    ledger_.allocations = thread_counts.allocations - allocations_before_;
+    ledger_.frames_alive = thread_counts.frames_alive;
+}
+
+void Reactor::run_all(JobQueue& jobs) {
+    JobQueue batch;
+    batch.append(jobs);
+    while (Job* const job = batch.pop()) job->run(*job);
+}
+
+void Reactor::run_operation(Job& job) noexcept { current_->finish(static_cast<Operation&>(job)); }
+
+void Reactor::finish(Operation& operation) {
+    if (operation.kind != Operation::Kind::sleep) {
+        ++ledger_.events;
+        if (!mechanism_->finish(operation)) {
+            if (operation.cancel_requested) mechanism_->cancel(operation);
+            return;
+        }
+        --in_flight_;
+    }
+    if (operation.armed()) timers_.remove(operation);
+    if (operation.result == -ECANCELED && operation.limited) operation.result = -ETIMEDOUT;
+    operation.state = Operation::State::idle;
+    operation.complete(operation);  // which may destroy it
+}
+
+bool Reactor::nothing_can_ever_run() const {
+    return ready_.empty() && end_of_turn_.empty() && in_flight_ == 0 && timers_.empty() &&
+           holds_.load(std::memory_order_acquire) == 0 && inbox_.load(std::memory_order_acquire) == nullptr;
+}
+
+void Reactor::check_thread() const {
+    if (!on_own_thread()) std::abort();  // a data race from here on, and no caller could go on
+}
+
+}  // namespace confab

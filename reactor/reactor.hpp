@@ -1,0 +1,152 @@
+// Public: the event loop.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <source_location>
+#include <string>
+#include <thread>
+
+#include "reactor/clock.hpp"
+#include "reactor/job.hpp"
+#include "reactor/ledger.hpp"
+#include "reactor/mechanism.hpp"
+#include "reactor/operation.hpp"
+#include "reactor/timer_wheel.hpp"
+
+namespace confab {
+
+class SimulatedNetwork;
+
+/// How a reactor is to wait.
+struct ReactorOptions {
+    Waiting waiting = Waiting::epoll;
+    /// io_uring features that may be used, as `--uring-features` has them; see reactor/uring_features.hpp.
+    std::string uring_features = "all";
+    /// Bytes that one receive lends at most.
+    std::size_t receive_size = 16 * 1024;
+    /// The world of a simulated reactor; required by Waiting::simulated, outlives the reactor.
+    SimulatedNetwork* network = nullptr;
+};
+
+/// One event loop on one thread: timers, what is ready to run, and one waiting mechanism.
+///
+/// Threads: made, run and destroyed on one thread, after any fork. Everything belongs to that thread, and
+/// checks that it does, except `post`, `stop` and the hold count.
+class Reactor {
+  public:
+    /// Throws std::system_error when the kernel refuses the mechanism. io_uring refused: falls back to epoll;
+    /// `waiting()` says what came of it and `warning()` why.
+    explicit Reactor(const ReactorOptions& options);
+    Reactor(const Reactor&) = delete;
+    Reactor& operator=(const Reactor&) = delete;
+    /// Requires: nothing in flight.
+    ~Reactor();
+
+    /// The reactor that is running on this thread; nullptr outside `run`.
+    static Reactor* current() { return current_; }
+
+    /// Why `run` came back.
+    enum class End : std::uint8_t {
+        stopped,   ///< `stop` was called
+        deadlock,  ///< nothing is ready, in flight, timed or held: nothing can ever run again
+    };
+
+    /// Runs the loop until one of the above. May be called again.
+    End run();
+
+    /// One iteration that does not sleep. For driving several simulated reactors by turns. False: nothing was
+    /// done.
+    bool turn();
+
+    /// Makes `run` return after the current iteration. Any thread.
+    void stop();
+
+    /// Starts `operation`. True: it is over already and `complete` is *not* called; false: `complete` will
+    /// be. See Operation.
+    bool submit(Operation& operation);
+
+    /// Asks that an operation that was submitted ends soon. Without effect on one that is over.
+    void cancel(Operation& operation);
+
+    /// Runs `job` in this or the next iteration, behind all that is ready. Reactor's thread.
+    void ready(Job& job) { ready_.push(job); }
+
+    /// Runs `job` once after the resume step of this iteration, when everything that was ready has run: the
+    /// place for work that is better done once for a whole batch, such as flushing outboxes. Reactor's
+    /// thread.
+    void at_end_of_turn(Job& job) { end_of_turn_.push(job); }
+
+    /// Runs `job` on the reactor's thread soon; wakes the reactor if it sleeps. Any thread. The job must live
+    /// until it runs, and the reactor until then too: hold it.
+    void post(Job& job);
+
+    /// Sends what fits now; see Mechanism::send_now.
+    int send_now(int fd, Bytes bytes) { return mechanism_->send_now(fd, bytes); }
+
+    /// Says that somebody outside the reactor is going to post: the loop then waits for that instead of
+    /// reporting a deadlock. Counted. Any thread.
+    void hold() { holds_.fetch_add(1, std::memory_order_relaxed); }
+    void release_hold() { holds_.fetch_sub(1, std::memory_order_release); }
+
+    /// The time at the start of this iteration: as fresh as one system call, free to ask for.
+    Instant now() const { return now_; }
+
+    Ledger& ledger() { return ledger_; }
+    Waiting waiting() const { return waiting_; }
+    const Mechanism::Traits& traits() const { return mechanism_->traits(); }
+    std::string description() const { return mechanism_->description(); }
+    /// Why the mechanism is not the one asked for; empty when it is.
+    const std::string& warning() const { return warning_; }
+
+    /// True when the thread that calls is the reactor's.
+    bool on_own_thread() const { return std::this_thread::get_id() == thread_; }
+
+    /// What a watchdog on another thread may look at: how often the loop has begun (odd) and ended (even)
+    /// running what is ready, and where what is running now had waited before (see coro/watchdog.hpp).
+    struct Pulse {
+        std::atomic<std::uint64_t> beats{0};
+        std::atomic<std::source_location> holder{};
+    };
+    Pulse& pulse() { return pulse_; }
+
+  private:
+    static void run_operation(Job& job) noexcept;
+
+    void check_thread() const;
+    void expire_timers();
+    void wait(bool may_sleep);
+    void collect();
+    void resume();
+    void take_inbox();
+    void run_all(JobQueue& jobs);
+    bool nothing_can_ever_run() const;
+    void finish(Operation& operation);
+
+    static thread_local Reactor* current_;
+
+    // Constant after construction.
+    std::thread::id thread_;
+    std::string warning_;
+    Waiting waiting_;
+
+    // The reactor's thread only.
+    Ledger ledger_;
+    std::unique_ptr<Mechanism> mechanism_;
+    Instant now_;
+    TimerWheel timers_;
+    JobQueue ready_;
+    JobQueue end_of_turn_;
+    std::uint64_t in_flight_ = 0;  // operations with the mechanism
+    std::uint64_t allocations_before_ = 0;
+
+    // Any thread.
+    std::atomic<Job*> inbox_{nullptr};  // newest first
+    std::atomic<bool> asleep_{false};
+    std::atomic<bool> stop_requested_{false};
+    std::atomic<int> holds_{0};
+    Pulse pulse_;
+};
+
+}  // namespace confab
