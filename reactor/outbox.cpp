@@ -1,0 +1,138 @@
+#include "reactor/outbox.hpp"
+
+#include <array>
+#include <cassert>
+
+#include "reactor/block_cache.hpp"
+
+namespace confab {
+
+// Slices by the handful: a list node each would cost a cache miss each.
+struct Outbox::Batch {
+    static constexpr std::size_t capacity = 14;
+
+    Batch* next = nullptr;
+    std::uint32_t begin = 0;
+    std::uint32_t end = 0;
+    std::array<SharedBytes, capacity> slices;
+};
+
+// One send on its way, and the parts it is made of, which the kernel may look at until it is over.
+struct Outbox::Flight : Operation {
+    // What one call carries; more in flight would only make a slow reader's pages wait longer.
+    static constexpr std::size_t parts_at_most = 32;
+
+    explicit Flight(Outbox& box) : Operation(Kind::send, box.fd_, &completed), outbox(box) {}
+    static void completed(Operation& operation) noexcept;
+
+    Outbox& outbox;
+    JobQueue waiting_for_idle;
+    Duration limit{};
+    const SharedBytes* newest = nullptr;  // the last one among the parts
+    std::array<iovec, parts_at_most> iovecs;
+};
+
+Outbox::~Outbox() {
+    assert(flight_ == nullptr && "the kernel may still read what is being sent");
+    clear();
+}
+
+void Outbox::push(SharedBytes bytes) {
+    if (error_ != 0 || bytes.size() == 0) return;
+    size_ += bytes.size();
+    if (last_ != nullptr && last_->end > 0) {
+        SharedBytes& newest = last_->slices[last_->end - 1];
+        // What is being sent has been described to the kernel as it is: it must not grow.
+        const bool being_sent = flight_ != nullptr && flight_->newest == &newest;
+        if (!being_sent && newest.absorb(bytes)) return;
+    }
+    if (last_ == nullptr || last_->end == Batch::capacity) {
+        auto* const batch = block_cache::make<Batch>();
+        (last_ == nullptr ? first_ : last_->next) = batch;
+        last_ = batch;
+    }
+    last_->slices[last_->end++] = std::move(bytes);
+}
+
+void Outbox::flush(Duration limit) {
+    if (flight_ != nullptr || size_ == 0) return;
+    flight_ = block_cache::make<Flight>(*this);
+    flight_->limit = limit;
+    send_on();
+}
+
+// Sends until the queue is empty or the rest has to wait.
+void Outbox::send_on() {
+    Reactor& reactor = *Reactor::current();
+    Flight& flight = *flight_;
+    while (size_ > 0) {
+        std::uint32_t count = 0;
+        for (Batch* batch = first_; batch != nullptr && count < Flight::parts_at_most; batch = batch->next) {
+            for (std::uint32_t i = batch->begin; i < batch->end && count < Flight::parts_at_most; ++i) {
+                flight.newest = &batch->slices[i];
+                const Bytes bytes = flight.newest->bytes();
+                flight.iovecs[count++] = {const_cast<std::byte*>(bytes.data()), bytes.size()};
+            }
+        }
+        flight.parts = {.data = flight.iovecs.data(), .count = count, .done = 0};
+        flight.deadline = flight.limit == Duration::zero() ? never : after(reactor.now(), flight.limit);
+        if (!reactor.submit(flight)) return;
+        if (flight.result < 0) return end_flight(flight.result);
+        drop_sent(static_cast<std::size_t>(flight.result));
+    }
+    end_flight(0);
+}
+
+void Outbox::Flight::completed(Operation& operation) noexcept {
+    auto& flight = static_cast<Flight&>(operation);
+    Outbox& outbox = flight.outbox;
+    if (outbox.error_ != 0 || flight.result < 0)
+        return outbox.end_flight(outbox.error_ != 0 ? outbox.error_ : flight.result);
+    outbox.drop_sent(static_cast<std::size_t>(flight.result));
+    outbox.send_on();
+}
+
+void Outbox::drop_sent(std::size_t count) {
+    size_ -= count;
+    while (count > 0) {
+        SharedBytes& slice = first_->slices[first_->begin];
+        if (count < slice.size()) return slice.drop_front(count);
+        count -= slice.size();
+        slice = SharedBytes();
+        if (++first_->begin < first_->end) continue;
+        Batch* const sent = first_;
+        first_ = sent->next;
+        if (first_ == nullptr) last_ = nullptr;
+        block_cache::destroy(sent);
+    }
+}
+
+void Outbox::end_flight(int error) {
+    error_ = error;
+    if (error != 0) clear();
+    Flight* const flight = std::exchange(flight_, nullptr);
+    while (Job* const job = flight->waiting_for_idle.pop()) Reactor::current()->ready(*job);
+    block_cache::destroy(flight);
+}
+
+void Outbox::clear() {
+    while (first_ != nullptr) block_cache::destroy(std::exchange(first_, first_->next));
+    last_ = nullptr;
+    size_ = 0;
+}
+
+void Outbox::abandon(int error) {
+    if (error_ == 0) error_ = error;
+    if (flight_ != nullptr) {
+        Reactor::current()->cancel(*flight_);  // what is queued goes when it has ended
+    } else {
+        clear();
+    }
+}
+
+void Outbox::when_idle(Job& job) {
+    assert(sending());
+    flight_->waiting_for_idle.push(job);
+}
+
+}  // namespace confab

@@ -1,0 +1,63 @@
+// Public: the bytes that a connection is owed.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "reactor/job.hpp"
+#include "reactor/reactor.hpp"
+#include "reactor/shared_bytes.hpp"
+
+namespace confab {
+
+/// A queue of shared bytes in front of one descriptor's send. Empty, it holds no memory. It sets no bound
+/// itself: who pushes looks at `size` first and decides what happens at the bound (wait, drop, disconnect).
+///
+/// Reactor's thread only. Must not die while `sending`.
+class Outbox {
+  public:
+    explicit Outbox(int fd) : fd_(fd) {}
+    Outbox(const Outbox&) = delete;
+    Outbox& operator=(const Outbox&) = delete;
+    ~Outbox();
+
+    /// Bytes that are queued or being sent.
+    std::size_t size() const { return size_; }
+    bool empty() const { return size_ == 0; }
+    bool sending() const { return flight_ != nullptr; }
+    /// 0, or the -errno that ended sending; from then on what is pushed is dropped.
+    int error() const { return error_; }
+
+    /// Puts `bytes` last. Nothing is sent before `flush`.
+    void push(SharedBytes bytes);
+
+    /// Sends what is queued, with as few system calls as it takes; what does not fit now goes on in the
+    /// background. `limit`: the longest that the peer may take nothing of it before it ends with -ETIMEDOUT;
+    /// zero: no limit.
+    void flush(Duration limit = Duration::zero());
+
+    /// Gives up on what is queued. A send in flight is cancelled; `when_idle` still comes.
+    void abandon(int error);
+
+    /// Runs `job` once as soon as nothing is queued or being sent, or sending has failed. Requires:
+    /// sending().
+    void when_idle(Job& job);
+
+  private:
+    struct Batch;
+    struct Flight;
+
+    void drop_sent(std::size_t count);
+    void clear();
+    void send_on();
+    void end_flight(int error);
+
+    std::size_t size_ = 0;
+    Batch* first_ = nullptr;
+    Batch* last_ = nullptr;
+    Flight* flight_ = nullptr;
+    int fd_;
+    int error_ = 0;
+};
+
+}  // namespace confab
