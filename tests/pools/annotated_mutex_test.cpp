@@ -46,6 +46,7 @@ TEST_CASE("a mutex lets one thread at a time change what it guards") {
     constexpr int rounds = 1000;
     Counter counter;
     std::vector<std::thread> adders;
+    adders.reserve(threads);
     for (int i = 0; i < threads; ++i) {
         adders.emplace_back([&counter] {
             for (int round = 0; round < rounds; ++round) counter.add();
