@@ -37,6 +37,17 @@ class JobQueue {
         return job;
     }
 
+    /// Takes `job` out wherever it stands; false when it is not in this queue. Linear: for rare ways out only.
+    bool remove(Job& job) {
+        for (Job** link = &head_; *link != nullptr; link = &(*link)->next) {
+            if (*link != &job) continue;
+            *link = job.next;
+            if (job.next == nullptr) tail_ = link;
+            return true;
+        }
+        return false;
+    }
+
     /// Moves all of `other` behind what is here.
     void append(JobQueue& other) {
         if (other.empty()) return;

@@ -135,4 +135,8 @@ void Outbox::when_idle(Job& job) {
     flight_->waiting_for_idle.push(job);
 }
 
+bool Outbox::forget_when_idle(Job& job) {
+    return flight_ != nullptr && flight_->waiting_for_idle.remove(job);
+}
+
 }  // namespace confab

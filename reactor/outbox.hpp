@@ -42,6 +42,8 @@ class Outbox {
     /// Runs `job` once as soon as nothing is queued or being sent, or sending has failed. Requires:
     /// sending().
     void when_idle(Job& job);
+    /// Takes back a `when_idle`. False: it is on its way.
+    bool forget_when_idle(Job& job);
 
   private:
     struct Batch;

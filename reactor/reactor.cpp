@@ -68,6 +68,12 @@ bool Reactor::submit(Operation& operation) {
     if (operation.kind == Operation::Kind::sleep) {
         operation.result = 0;
         operation.state = Operation::State::in_flight;
+        if (operation.deadline <=
+            now_) {  // behind all that is ready, which is what a sleep of nothing is for
+            operation.state = Operation::State::ready;
+            ready_.push(operation);
+            return false;
+        }
     } else {
         if (mechanism_->submit(operation)) {
             operation.state = Operation::State::idle;
@@ -90,6 +96,12 @@ void Reactor::cancel(Operation& operation) {
     operation.result = -ECANCELED;
     operation.state = Operation::State::ready;
     ready_.push(operation);
+}
+
+void Reactor::withdraw(Operation& sleep) {
+    if (sleep.armed()) timers_.remove(sleep);
+    if (sleep.state == Operation::State::ready && !running_.remove(sleep)) ready_.remove(sleep);
+    sleep.state = Operation::State::idle;
 }
 
 void Reactor::post(Job& job) {
@@ -153,12 +165,12 @@ void Reactor::take_inbox() {
     }
 }
 
-// Only what was ready when the step began runs in it, so a turn ends however much its jobs make ready; and
-// nothing runs while completions are collected, so no job sees a half-collected world and no stack grows with
-// the load.
+// A round runs only what was ready when it began, and rounds are counted, so a turn ends however much its
+// jobs make ready; and nothing runs while completions are collected, so no job sees a half-collected world
+// and no stack grows with the load.
 void Reactor::resume() {
     pulse_.beats.fetch_add(1, std::memory_order_relaxed);
-    run_all(ready_);
+    for (int round = 0; round < rounds_per_turn && !ready_.empty(); ++round) run_all(ready_);
     run_all(end_of_turn_);
     pulse_.beats.fetch_add(1, std::memory_order_relaxed);
     ledger_.allocations = thread_counts.allocations - allocations_before_;
@@ -166,9 +178,11 @@ void Reactor::resume() {
 }
 
 void Reactor::run_all(JobQueue& jobs) {
-    JobQueue batch;
-    batch.append(jobs);
-    while (Job* const job = batch.pop()) job->run(*job);
+    running_.append(jobs);
+    while (Job* const job = running_.pop()) {
+        inline_calls_left_ = inline_calls_per_job;
+        job->run(*job);
+    }
 }
 
 void Reactor::run_operation(Job& job) noexcept { current_->finish(static_cast<Operation&>(job)); }

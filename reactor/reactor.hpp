@@ -70,6 +70,9 @@ class Reactor {
     /// Asks that an operation that was submitted ends soon. Without effect on one that is over.
     void cancel(Operation& operation);
 
+    /// Takes a sleep back: it will not complete. Without effect on one that is over.
+    void withdraw(Operation& sleep);
+
     /// Runs `job` in this or the next iteration, behind all that is ready. Reactor's thread.
     void ready(Job& job) { ready_.push(job); }
 
@@ -84,6 +87,10 @@ class Reactor {
 
     /// Sends what fits now; see Mechanism::send_now.
     int send_now(int fd, Bytes bytes) { return mechanism_->send_now(fd, bytes); }
+
+    /// A job that goes on and on without waiting, because its calls never have to, asks this before each:
+    /// false, now and then, means that it should get in line (`ready`) and let the others have their turn.
+    bool may_go_on() { return inline_calls_left_ > 0 && inline_calls_left_-- > 0; }
 
     /// Says that somebody outside the reactor is going to post: the loop then waits for that instead of
     /// reporting a deadlock. Counted. Any thread.
@@ -112,6 +119,13 @@ class Reactor {
     Pulse& pulse() { return pulse_; }
 
   private:
+    // How often one job may go on without waiting before others get their turn: enough to make the queueing
+    // cheap against the calls, and few enough that a fast peer delays nobody by more than these.
+    static constexpr int inline_calls_per_job = 64;
+    // Rounds of what jobs made ready, before the kernel is asked again. Each is bounded by what was ready at
+    // its start.
+    static constexpr int rounds_per_turn = 16;
+
     static void run_operation(Job& job) noexcept;
 
     void check_thread() const;
@@ -137,7 +151,9 @@ class Reactor {
     Instant now_;
     TimerWheel timers_;
     JobQueue ready_;
+    JobQueue running_;  // what is left of the batch that runs now
     JobQueue end_of_turn_;
+    int inline_calls_left_ = 0;
     std::uint64_t in_flight_ = 0;  // operations with the mechanism
     std::uint64_t allocations_before_ = 0;
 

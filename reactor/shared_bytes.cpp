@@ -9,6 +9,11 @@
 
 namespace confab {
 
+SharedBytes SharedBytes::copy_of(Bytes bytes) {
+    Arena arena(bytes.size());
+    return arena.append(bytes);
+}
+
 void SharedBytes::free(Chunk* chunk) noexcept {
     block_cache::release(chunk, sizeof(Chunk) + chunk->capacity);
 }

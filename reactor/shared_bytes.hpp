@@ -20,6 +20,8 @@ struct Chunk {
 class SharedBytes {
   public:
     SharedBytes() = default;
+    /// A copy of `bytes` in a chunk of its own. Throws std::bad_alloc.
+    static SharedBytes copy_of(Bytes bytes);
     SharedBytes(const SharedBytes& other) : chunk_(other.chunk_), begin_(other.begin_), end_(other.end_) {
         retain();
     }

@@ -1,0 +1,119 @@
+// Public: what a running task is to the things it waits on. Users of tasks need only `stop_requested`, and
+// `task_canceled`; authors of awaitables need the rest. See docs/lifetimes.md.
+#pragma once
+
+#include <coroutine>
+#include <cstdint>
+#include <exception>
+#include <source_location>
+#include <stop_token>
+
+#include "reactor/reactor.hpp"
+
+namespace confab {
+
+class scope;
+class TaskContext;
+
+/// Why a task was asked to end.
+enum class StopReason : std::uint8_t { none, canceled, timed_out };
+
+/// Thrown by waits that have no result to put an error in (sleep, event, mutex, channel, ...) once the
+/// waiting task was asked to end. Input and output return std::errc::operation_canceled or timed_out instead.
+class task_canceled : public std::exception {
+  public:
+    explicit task_canceled(StopReason reason) : reason_(reason) {}
+    StopReason reason() const { return reason_; }
+    const char* what() const noexcept override {
+        return reason_ == StopReason::timed_out ? "the task ran out of time" : "the task was cancelled";
+    }
+
+  private:
+    StopReason reason_;
+};
+
+struct Waiter;
+
+/// What all waits of a kind share.
+struct WaitKind {
+    const char* name;  ///< as the task tree prints it: "receive", "sleep", "join"
+    /// Asks the wait to end soon. It still resumes its task through the reactor, once.
+    void (*cancel)(Waiter&) noexcept;
+};
+
+/// What a suspended task waits in. It lives in the awaiter, so in the task's frame.
+struct Waiter {
+    const WaitKind* wait_kind;
+    std::source_location where;  ///< of the await
+};
+
+/// One strand of execution: a spawned task together with whatever it awaits, one after the other. So at most
+/// one Waiter at a time belongs to it, and to cancel it is to cancel that and to remember.
+///
+/// Reactor's thread only. Lives until its task is over.
+class TaskContext {
+  public:
+    TaskContext(const TaskContext&) = delete;
+    TaskContext& operator=(const TaskContext&) = delete;
+
+    /// The one that is running on this thread; nullptr outside any task.
+    static TaskContext* current() { return current_; }
+
+    Reactor& reactor() const { return reactor_; }
+
+    /// True from the first request on: it stays set, and every later wait of this task ends at once.
+    bool stop_requested() const { return stop_reason_ != StopReason::none; }
+    StopReason stop_reason() const { return stop_reason_; }
+
+    /// Asks the task to end: its present wait and all later ones end with "cancelled". The first reason
+    /// stands.
+    void request_stop(StopReason reason);
+
+    /// A token that is triggered with the request, for code that knows std::stop_token: threads, blocking
+    /// calls.
+    std::stop_token stop_token();
+
+    /// Throws what a wait without a result throws once stop was requested: task_canceled.
+    [[noreturn]] virtual void throw_stop() const { throw task_canceled(stop_reason_); }
+
+    // For awaitables.
+
+    /// The task is being suspended in `waiter`. Requires: !stop_requested(); the awaiter has looked.
+    void suspend_in(Waiter& waiter) { waiter_ = &waiter; }
+    /// Runs the task on. Called from a job of the reactor; the context may be gone afterwards.
+    void resume(std::coroutine_handle<> handle) noexcept;
+
+    // For the task tree.
+
+    const char* name() const { return name_; }
+    const std::source_location& origin() const { return origin_; }
+    const Waiter* waiter() const { return waiter_; }
+    const scope* first_scope() const { return first_scope_; }
+    const TaskContext* next_sibling() const { return next_; }
+
+  protected:
+    TaskContext(Reactor& reactor, const char* name, std::source_location origin)
+        : reactor_(reactor), name_(name), origin_(origin) {}
+    virtual ~TaskContext() = default;
+
+    /// The outermost coroutine is at its end (final suspend). Called from it: the frame may be destroyed.
+    virtual void finished() noexcept = 0;
+
+  private:
+    friend class scope;
+    friend struct PromiseBase;
+
+    static constinit thread_local TaskContext* current_;
+
+    Reactor& reactor_;
+    Waiter* waiter_ = nullptr;  // where it is suspended; null exactly when running, ready to start, or over
+    scope* first_scope_ = nullptr;
+    TaskContext* next_ = nullptr;  // siblings in the scope
+    TaskContext* previous_ = nullptr;
+    const char* name_;
+    std::source_location origin_;  // of the spawn
+    std::stop_source stop_source_{std::nostopstate};
+    StopReason stop_reason_ = StopReason::none;
+};
+
+}  // namespace confab

@@ -1,0 +1,53 @@
+// Public, for authors of awaitables: an operation that a task awaits.
+#pragma once
+
+#include <array>
+#include <cerrno>
+#include <coroutine>
+#include <expected>
+#include <source_location>
+#include <system_error>
+
+#include "coro/context.hpp"
+#include "reactor/operation.hpp"
+#include "reactor/reactor.hpp"
+
+namespace confab {
+
+/// "No time limit."
+inline constexpr Duration no_limit = Duration::max();
+
+/// Submits itself when awaited and resumes the task when it is over. Lives in the task's frame; allocates
+/// nothing. Already asked to stop: it is not even submitted.
+class OperationAwaiter : protected Operation, protected Waiter {
+  public:
+    bool await_ready() const noexcept { return false; }
+    bool await_suspend(std::coroutine_handle<> handle) noexcept;
+
+  protected:
+    OperationAwaiter(Kind kind, int fd, Duration limit, std::source_location where);
+    ~OperationAwaiter() = default;
+
+    /// `result`, or the error: operation_canceled and timed_out if that is what became of it, the errno
+    /// otherwise.
+    std::expected<int, std::error_code> outcome() const;
+
+    /// Notes who is being suspended. False: the task was asked to stop, `result` is set, it must not suspend.
+    bool begin(std::coroutine_handle<> handle) noexcept;
+    /// Suspends the task as a mere job: whoever holds it makes it ready.
+    void suspend_as_job(const WaitKind& kind_of_wait) noexcept;
+
+    TaskContext* context_ = nullptr;
+
+  private:
+    static const std::array<WaitKind, 8> kinds;
+    static void cancel_wait(Waiter& waiter) noexcept;
+    static void completed(Operation& operation) noexcept;
+
+    std::coroutine_handle<> handle_;
+};
+
+/// The error for a negative errno, as input and output return it.
+std::unexpected<std::error_code> error(int negative_errno);
+
+}  // namespace confab

@@ -1,0 +1,126 @@
+#include "coro/stream.hpp"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cassert>
+
+namespace confab {
+
+namespace {
+
+// A wait that ends by itself within the turn.
+constexpr WaitKind in_line{"in line", [](Waiter&) noexcept {}};
+
+}  // namespace
+
+Stream::~Stream() { assert(fd_ < 0 && "a stream is closed before it dies: co_await stream.close()"); }
+
+Stream::Receive Stream::receive(Duration limit, std::source_location where) {
+    return Receive(fd_, limit, where);
+}
+
+Stream::Send Stream::send(Bytes bytes, Duration limit, std::source_location where) {
+    return Send(*this, bytes, limit, where);
+}
+
+Stream::Send Stream::send(std::string_view text, Duration limit, std::source_location where) {
+    return Send(*this, as_bytes(text), limit, where);
+}
+
+Stream::Flush Stream::flush(std::source_location where) { return Flush(*this, where); }
+
+Stream::Close Stream::close(std::source_location where) { return Close(*this, where); }
+
+Sent Stream::shutdown_send() {
+    Operation operation(Operation::Kind::shutdown, fd_, [](Operation&) noexcept {});
+    operation.how = SHUT_WR;
+    [[maybe_unused]] const bool over = reactor_.submit(operation);
+    assert(over && "a shutdown never waits");
+    if (operation.result < 0) return error(operation.result);
+    return {};
+}
+
+const WaitKind Stream::QueueAwaiter::queue_kind{"send", [](Waiter& waiter) noexcept {
+                                                    auto& self = static_cast<QueueAwaiter&>(waiter);
+                                                    if (!self.stream_.outbox_.forget_when_idle(self))
+                                                        return;  // idle already: it is in line
+                                                    self.result = -ECANCELED;
+                                                    self.stream_.reactor_.ready(self);
+                                                }};
+
+// After an error in the background, too: it is the outbox that knows.
+Sent Stream::QueueAwaiter::await_resume() const {
+    if (result < 0) return std::unexpected(outcome().error());
+    if (stream_.outbox_.error() < 0) [[unlikely]]
+        return error(stream_.outbox_.error());
+    return {};
+}
+
+void Stream::QueueAwaiter::wait_until_idle() noexcept {
+    suspend_as_job(queue_kind);
+    stream_.outbox_.when_idle(*this);
+}
+
+Stream::Send::Send(Stream& stream, Bytes bytes, Duration limit, std::source_location where)
+    : QueueAwaiter(stream, limit, where), bytes_(bytes), limit_(limit) {}
+
+bool Stream::Send::await_suspend(std::coroutine_handle<> handle) noexcept {
+    if (!begin(handle)) return false;
+    Outbox& outbox = stream_.outbox_;
+    if (outbox.error() != 0 || bytes_.empty()) {
+        result = outbox.error();
+        return false;
+    }
+    if (!outbox.empty()) return enqueue(bytes_);
+    if (!stream_.reactor_.traits().lends_scratch) {
+        part_ = {const_cast<std::byte*>(bytes_.data()), bytes_.size()};
+        parts = {.data = &part_, .count = 1, .done = 0};
+        return OperationAwaiter::await_suspend(handle);
+    }
+    return send_now();
+}
+
+// True: suspended.
+bool Stream::Send::send_now() {
+    result = stream_.reactor_.send_now(fd, bytes_);
+    if (result == -EAGAIN) return enqueue(bytes_);
+    if (result >= 0 && static_cast<std::size_t>(result) < bytes_.size()) {
+        return enqueue(bytes_.subspan(static_cast<std::size_t>(result)));
+    }
+    if (stream_.reactor_.may_go_on()) [[likely]]
+        return false;
+    suspend_as_job(in_line);
+    stream_.reactor_.ready(*this);
+    return true;
+}
+
+// True: suspended, since much is queued.
+bool Stream::Send::enqueue(Bytes rest) {
+    Outbox& outbox = stream_.outbox_;
+    outbox.push(SharedBytes::copy_of(rest));
+    outbox.flush(limit_ == no_limit ? Duration::zero() : limit_);
+    result = outbox.error();
+    if (outbox.size() <= queue_limit) return false;
+    wait_until_idle();
+    return true;
+}
+
+bool Stream::Flush::await_suspend(std::coroutine_handle<> handle) noexcept {
+    if (!begin(handle)) return false;
+    result = stream_.outbox_.error();
+    if (!stream_.outbox_.sending()) return false;
+    wait_until_idle();
+    return true;
+}
+
+Stream::Close::Close(Stream& stream, std::source_location where)
+    : OperationAwaiter(Kind::close, stream.fd_, no_limit, where), stream_(stream) {}
+
+bool Stream::Close::await_suspend(std::coroutine_handle<> handle) noexcept {
+    stream_.outbox_.abandon(-ECANCELED);
+    stream_.fd_ = -1;
+    return OperationAwaiter::await_suspend(handle);
+}
+
+}  // namespace confab

@@ -1,0 +1,148 @@
+// Public: a connection, as tasks see it. Lifetimes: docs/lifetimes.md.
+#pragma once
+
+#include <expected>
+#include <source_location>
+#include <string_view>
+#include <system_error>
+
+#include "coro/operation_awaiter.hpp"
+#include "coro/task.hpp"
+#include "reactor/outbox.hpp"
+
+namespace confab {
+
+/// What input gives: bytes or an error.
+using Received = std::expected<Bytes, std::error_code>;
+/// What output gives: nothing, or an error.
+using Sent = std::expected<void, std::error_code>;
+
+/// The bytes of a text.
+inline Bytes as_bytes(std::string_view text) { return std::as_bytes(std::span(text)); }
+/// The text that bytes are.
+inline std::string_view as_text(Bytes bytes) {
+    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+/// A connected stream socket on a reactor. Owns its descriptor: it must be closed (`co_await close()`) before
+/// it dies, since what the kernel still holds of it is freed only then. One task receives; one task at a time
+/// sends. Reactor's thread only.
+///
+/// Errors are values: operation_canceled and timed_out (see below), or what the system call said.
+class Stream {
+  public:
+    /// Takes over `fd`, a connected socket.
+    Stream(Reactor& reactor, int fd) : reactor_(reactor), outbox_(fd), fd_(fd) {}
+    Stream(const Stream&) = delete;
+    Stream& operator=(const Stream&) = delete;
+    /// Requires: closed.
+    ~Stream();
+
+    int fd() const { return fd_; }
+    Reactor& reactor() const { return reactor_; }
+    bool is_open() const { return fd_ >= 0; }
+
+    class Receive;
+    class QueueAwaiter;
+    class Send;
+    class Flush;
+    class Close;
+
+    /// Waits for bytes and lends them: they belong to the reactor and are valid until this task's next
+    /// co_await. Empty: end of stream. timed_out: nothing came within `limit`.
+    [[nodiscard]] Receive receive(Duration limit = no_limit,
+                                  std::source_location where = std::source_location::current());
+
+    /// Sends all of `bytes`, which may be lent: returns when they are written, or queued for sending when
+    /// little is queued (64 KiB); past that it waits until all is written, which is the back-pressure.
+    /// timed_out: the peer took nothing for `limit`. After an error the stream can only be closed.
+    [[nodiscard]] Send send(Bytes bytes, Duration limit = no_limit,
+                            std::source_location where = std::source_location::current());
+    [[nodiscard]] Send send(std::string_view text, Duration limit = no_limit,
+                            std::source_location where = std::source_location::current());
+
+    /// Waits until nothing is queued. An error of a send that went on in the background comes out here, too.
+    [[nodiscard]] Flush flush(std::source_location where = std::source_location::current());
+
+    /// Ends our direction (SHUT_WR): the peer sees end of stream once it has read what was sent before. Flush
+    /// first.
+    Sent shutdown_send();
+
+    /// Closes the descriptor; a join: what is in flight on it is cancelled and waited for, what is queued is
+    /// dropped. Never fails and cannot be cancelled. Twice: no effect.
+    [[nodiscard]] Close close(std::source_location where = std::source_location::current());
+
+    /// What is owed to the peer, for those who queue shared bytes themselves.
+    Outbox& outbox() { return outbox_; }
+
+  private:
+    Reactor& reactor_;
+    Outbox outbox_;
+    int fd_;
+};
+
+class [[nodiscard]] Stream::Receive : public OperationAwaiter {
+  public:
+    Receive(int fd, Duration limit, std::source_location where)
+        : OperationAwaiter(Kind::receive, fd, limit, where) {}
+    Received await_resume() const {
+        if (result >= 0) [[likely]]
+            return bytes;
+        return std::unexpected(outcome().error());
+    }
+};
+
+/// What sending and flushing share: the wait until the outbox is idle.
+class Stream::QueueAwaiter : public OperationAwaiter {
+  public:
+    Sent await_resume() const;
+
+  protected:
+    QueueAwaiter(Stream& stream, Duration limit, std::source_location where)
+        : OperationAwaiter(Kind::send, stream.fd_, limit, where), stream_(stream) {}
+    void wait_until_idle() noexcept;
+
+    Stream& stream_;
+
+  private:
+    static const WaitKind queue_kind;
+};
+
+/// Direct where it can be: the bytes go to the kernel from where they lie. What does not go at once is copied
+/// before another task runs, or, where lent bytes stay put (io_uring), sent on from where it lies while the
+/// task waits.
+class [[nodiscard]] Stream::Send : public QueueAwaiter {
+  public:
+    Send(Stream& stream, Bytes bytes, Duration limit, std::source_location where);
+    bool await_suspend(std::coroutine_handle<> handle) noexcept;
+
+  private:
+    // Bytes that may be queued before a sender has to wait.
+    static constexpr std::size_t queue_limit = 64 * 1024;
+
+    bool send_now();
+    bool enqueue(Bytes rest);
+
+    Bytes bytes_;
+    iovec part_;
+    Duration limit_;
+};
+
+class [[nodiscard]] Stream::Flush : public QueueAwaiter {
+  public:
+    Flush(Stream& stream, std::source_location where) : QueueAwaiter(stream, no_limit, where) {}
+    bool await_suspend(std::coroutine_handle<> handle) noexcept;
+};
+
+class [[nodiscard]] Stream::Close : public OperationAwaiter {
+  public:
+    Close(Stream& stream, std::source_location where);
+    bool await_ready() const noexcept { return fd < 0; }
+    bool await_suspend(std::coroutine_handle<> handle) noexcept;
+    void await_resume() const {}
+
+  private:
+    Stream& stream_;
+};
+
+}  // namespace confab

@@ -1,0 +1,59 @@
+#include "coro/wait_list.hpp"
+
+#include <cassert>
+
+namespace confab {
+
+WaitList::~WaitList() { assert(empty() && "a task waits for what is no more"); }
+
+bool WaitList::wake_one() {
+    if (first_ == nullptr) return false;
+    first_->wake();
+    return true;
+}
+
+void WaitList::wake_all() {
+    while (wake_one()) {
+    }
+}
+
+void WaitList::cancel_wait(Waiter& waiter) noexcept {
+    auto& awaiter = static_cast<Awaiter&>(waiter);
+    const bool waits = awaiter.list_.first_ == &awaiter || awaiter.previous_waiter_ != nullptr;
+    if (waits) awaiter.leave_and_resume();
+}
+
+WaitList::Awaiter::Awaiter(WaitList& list, const WaitKind& kind_of_wait, bool ready,
+                           std::source_location origin)
+    : Job([](Job& job) noexcept {
+          auto& self = static_cast<Awaiter&>(job);
+          self.context_->resume(self.handle_);
+      }),
+      Waiter{.wait_kind = &kind_of_wait, .where = origin},
+      list_(list),
+      woken_(ready) {}
+
+bool WaitList::Awaiter::await_suspend(std::coroutine_handle<> handle) noexcept {
+    context_ = TaskContext::current();
+    if (context_->stop_requested()) return false;
+    handle_ = handle;
+    previous_waiter_ = list_.last_;
+    (list_.last_ == nullptr ? list_.first_ : list_.last_->next_waiter_) = this;
+    list_.last_ = this;
+    context_->suspend_in(*this);
+    return true;
+}
+
+void WaitList::Awaiter::wake() {
+    woken_ = true;
+    leave_and_resume();
+}
+
+void WaitList::Awaiter::leave_and_resume() {
+    (previous_waiter_ == nullptr ? list_.first_ : previous_waiter_->next_waiter_) = next_waiter_;
+    (next_waiter_ == nullptr ? list_.last_ : next_waiter_->previous_waiter_) = previous_waiter_;
+    next_waiter_ = previous_waiter_ = nullptr;
+    context_->reactor().ready(*this);
+}
+
+}  // namespace confab

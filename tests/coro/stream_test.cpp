@@ -1,0 +1,87 @@
+#include "coro/stream.hpp"
+
+#include <doctest/doctest.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <string>
+
+#include "coro/run.hpp"
+#include "coro/sleep.hpp"
+#include "coro/timeout.hpp"
+
+using namespace confab;
+using namespace std::chrono_literals;
+
+namespace {
+
+task<void> echo(Stream& stream) {
+    while (true) {
+        const Received bytes = co_await stream.receive();
+        if (!bytes || bytes->empty()) co_return;
+        const Sent sent = co_await stream.send(*bytes);
+        if (!sent) co_return;
+    }
+}
+
+task<void> serve_echo(int fd) {
+    Stream stream(*Reactor::current(), fd);
+    co_await echo(stream);
+    co_await stream.close();
+}
+
+task<std::string> say(int fd, std::string text) {
+    Stream stream(*Reactor::current(), fd);
+    std::string answer;
+    for (int i = 0; i < 3; ++i) {
+        const Sent sent = co_await stream.send(text);
+        if (!sent) break;
+        const Received bytes = co_await stream.receive();
+        if (!bytes) break;
+        answer += as_text(*bytes);
+    }
+    co_await stream.close();
+    co_return answer;
+}
+
+task<std::string> conversation(std::array<int, 2> ends) {
+    scope tasks;
+    tasks.spawn(serve_echo(ends[0]), "echo");
+    child<std::string> asked = tasks.spawn(say(ends[1], "hello"), "client");
+    co_await tasks.join();
+    co_return co_await asked.get();
+}
+
+task<int> answer_late() {
+    co_await sleep(10s);
+    co_return 42;
+}
+
+task<void> wait_for_ever() {
+    scope none;
+    child<int> self;
+    WaitList list;
+    static constexpr WaitKind kind = WaitList::kind("nothing");
+    co_await WaitList::Awaiter(list, kind, false, std::source_location::current());
+}
+
+}  // namespace
+
+TEST_CASE("a handler echoes what a client says") {
+    std::array<int, 2> ends{};
+    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends.data()) == 0);
+    Reactor reactor(ReactorOptions{});
+    CHECK(run(reactor, conversation(ends)) == "hellohellohello");
+}
+
+TEST_CASE("a task that runs out of time gives timed_out") {
+    Reactor reactor(ReactorOptions{});
+    const auto result = run(reactor, with_timeout(1ms, answer_late()));
+    REQUIRE_FALSE(result);
+    CHECK(result.error() == std::errc::timed_out);
+}
+
+TEST_CASE("a deadlock is reported with who waits where") {
+    Reactor reactor(ReactorOptions{});
+    CHECK_THROWS_AS(run(reactor, wait_for_ever(), "stuck"), deadlock_error);
+}
