@@ -61,8 +61,9 @@ class TaskContext {
 
     Reactor& reactor() const { return reactor_; }
 
-    /// True from the first request on: it stays set, and every later wait of this task ends at once.
-    bool stop_requested() const { return stop_reason_ != StopReason::none; }
+    /// True from the first request on: it stays set, and every later wait of this task ends at once. (Under a
+    /// shield it reads false.)
+    bool stop_requested() const { return stop_reason_ != StopReason::none && shields_ == 0; }
     StopReason stop_reason() const { return stop_reason_; }
 
     /// Asks the task to end: its present wait and all later ones end with "cancelled". The first reason
@@ -101,6 +102,7 @@ class TaskContext {
 
   private:
     friend class scope;
+    friend class shield;
     friend struct PromiseBase;
 
     static constinit thread_local TaskContext* current_;
@@ -114,6 +116,20 @@ class TaskContext {
     std::source_location origin_;  // of the spawn
     std::stop_source stop_source_{std::nostopstate};
     StopReason stop_reason_ = StopReason::none;
+    std::uint8_t shields_ = 0;
+};
+
+/// While it lives, the running task is not disturbed: a request to stop is remembered, and takes effect when
+/// the last shield has gone. For the waits of a clean-up, each of which then needs a limit of its own.
+class shield {
+  public:
+    shield() : context_(*TaskContext::current()) { ++context_.shields_; }
+    shield(const shield&) = delete;
+    shield& operator=(const shield&) = delete;
+    ~shield() { --context_.shields_; }
+
+  private:
+    TaskContext& context_;
 };
 
 }  // namespace confab

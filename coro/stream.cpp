@@ -2,7 +2,6 @@
 
 #include <sys/socket.h>
 
-#include <algorithm>
 #include <cassert>
 
 namespace confab {
@@ -16,16 +15,30 @@ constexpr WaitKind in_line{"in line", [](Waiter&) noexcept {}};
 
 Stream::~Stream() { assert(fd_ < 0 && "a stream is closed before it dies: co_await stream.close()"); }
 
+const StreamLimits Stream::unlimited;
+
+Stream::Receive Stream::receive(std::source_location where) {
+    return Receive(*this, received_ ? limits_.idle : limits_.first_byte, where);
+}
+
 Stream::Receive Stream::receive(Duration limit, std::source_location where) {
-    return Receive(fd_, limit, where);
+    return Receive(*this, limit, where);
 }
 
-Stream::Send Stream::send(Bytes bytes, Duration limit, std::source_location where) {
-    return Send(*this, bytes, limit, where);
+Received Stream::Receive::ended() const {
+    if (result == 0) {
+        stream_.at_end_ = true;
+        return LentBytes();
+    }
+    const std::error_code reason = outcome().error();
+    stream_.at_end_ = reason != std::errc::operation_canceled && reason != std::errc::timed_out;
+    return std::unexpected(reason);
 }
 
-Stream::Send Stream::send(std::string_view text, Duration limit, std::source_location where) {
-    return Send(*this, as_bytes(text), limit, where);
+Stream::Send Stream::send(Bytes bytes, std::source_location where) { return Send(*this, bytes, where); }
+
+Stream::Send Stream::send(std::string_view text, std::source_location where) {
+    return Send(*this, as_bytes(text), where);
 }
 
 Stream::Flush Stream::flush(std::source_location where) { return Flush(*this, where); }
@@ -62,9 +75,6 @@ void Stream::QueueAwaiter::wait_until_idle() noexcept {
     stream_.outbox_.when_idle(*this);
 }
 
-Stream::Send::Send(Stream& stream, Bytes bytes, Duration limit, std::source_location where)
-    : QueueAwaiter(stream, limit, where), bytes_(bytes), limit_(limit) {}
-
 bool Stream::Send::await_suspend(std::coroutine_handle<> handle) noexcept {
     if (!begin(handle)) return false;
     Outbox& outbox = stream_.outbox_;
@@ -99,7 +109,7 @@ bool Stream::Send::send_now() {
 bool Stream::Send::enqueue(Bytes rest) {
     Outbox& outbox = stream_.outbox_;
     outbox.push(SharedBytes::copy_of(rest));
-    outbox.flush(limit_ == no_limit ? Duration::zero() : limit_);
+    outbox.flush(stream_.limits_.send);
     result = outbox.error();
     if (outbox.size() <= queue_limit) return false;
     wait_until_idle();

@@ -13,7 +13,7 @@
 namespace confab {
 
 /// What input gives: bytes or an error.
-using Received = std::expected<Bytes, std::error_code>;
+using Received = std::expected<LentBytes, std::error_code>;
 /// What output gives: nothing, or an error.
 using Sent = std::expected<void, std::error_code>;
 
@@ -24,6 +24,13 @@ inline std::string_view as_text(Bytes bytes) {
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
+/// How long a stream waits where its user names no limit. Shared by many streams; outlives them.
+struct StreamLimits {
+    Duration first_byte = no_limit;  ///< for the first bytes to come
+    Duration idle = no_limit;        ///< for more bytes to come
+    Duration send = no_limit;        ///< for the peer to take some of what it is owed
+};
+
 /// A connected stream socket on a reactor. Owns its descriptor: it must be closed (`co_await close()`) before
 /// it dies, since what the kernel still holds of it is freed only then. One task receives; one task at a time
 /// sends. Reactor's thread only.
@@ -32,7 +39,8 @@ inline std::string_view as_text(Bytes bytes) {
 class Stream {
   public:
     /// Takes over `fd`, a connected socket.
-    Stream(Reactor& reactor, int fd) : reactor_(reactor), outbox_(fd), fd_(fd) {}
+    Stream(Reactor& reactor, int fd, const StreamLimits& limits = unlimited)
+        : reactor_(reactor), limits_(limits), outbox_(fd), fd_(fd) {}
     Stream(const Stream&) = delete;
     Stream& operator=(const Stream&) = delete;
     /// Requires: closed.
@@ -41,6 +49,9 @@ class Stream {
     int fd() const { return fd_; }
     Reactor& reactor() const { return reactor_; }
     bool is_open() const { return fd_ >= 0; }
+    const StreamLimits& limits() const { return limits_; }
+    /// True when the peer's end of stream, or an error in its stead, has been received.
+    bool at_end() const { return at_end_; }
 
     class Receive;
     class QueueAwaiter;
@@ -76,20 +87,32 @@ class Stream {
     Outbox& outbox() { return outbox_; }
 
   private:
+    static const StreamLimits unlimited;
+
     Reactor& reactor_;
+    const StreamLimits& limits_;
     Outbox outbox_;
     int fd_;
+    bool received_ = false;  // true exactly when bytes have come
+    bool at_end_ = false;
 };
 
 class [[nodiscard]] Stream::Receive : public OperationAwaiter {
   public:
-    Receive(int fd, Duration limit, std::source_location where)
-        : OperationAwaiter(Kind::receive, fd, limit, where) {}
+    Receive(Stream& stream, Duration limit, std::source_location where)
+        : OperationAwaiter(Kind::receive, stream.fd_, limit, where), stream_(stream) {}
     Received await_resume() const {
-        if (result >= 0) [[likely]]
+        if (result > 0) [[likely]] {
+            stream_.received_ = true;
             return bytes;
-        return std::unexpected(outcome().error());
+        }
+        return ended();
     }
+
+  private:
+    Received ended() const;
+
+    Stream& stream_;
 };
 
 /// What sending and flushing share: the wait until the outbox is idle.
@@ -98,8 +121,8 @@ class Stream::QueueAwaiter : public OperationAwaiter {
     Sent await_resume() const;
 
   protected:
-    QueueAwaiter(Stream& stream, Duration limit, std::source_location where)
-        : OperationAwaiter(Kind::send, stream.fd_, limit, where), stream_(stream) {}
+    QueueAwaiter(Stream& stream, std::source_location where)
+        : OperationAwaiter(Kind::send, stream.fd_, stream.limits_.send, where), stream_(stream) {}
     void wait_until_idle() noexcept;
 
     Stream& stream_;
@@ -113,7 +136,8 @@ class Stream::QueueAwaiter : public OperationAwaiter {
 /// task waits.
 class [[nodiscard]] Stream::Send : public QueueAwaiter {
   public:
-    Send(Stream& stream, Bytes bytes, Duration limit, std::source_location where);
+    Send(Stream& stream, Bytes bytes, std::source_location where)
+        : QueueAwaiter(stream, where), bytes_(bytes) {}
     bool await_suspend(std::coroutine_handle<> handle) noexcept;
 
   private:
@@ -125,12 +149,11 @@ class [[nodiscard]] Stream::Send : public QueueAwaiter {
 
     Bytes bytes_;
     iovec part_;
-    Duration limit_;
 };
 
 class [[nodiscard]] Stream::Flush : public QueueAwaiter {
   public:
-    Flush(Stream& stream, std::source_location where) : QueueAwaiter(stream, no_limit, where) {}
+    Flush(Stream& stream, std::source_location where) : QueueAwaiter(stream, where) {}
     bool await_suspend(std::coroutine_handle<> handle) noexcept;
 };
 

@@ -14,6 +14,8 @@
 namespace confab {
 
 using Bytes = std::span<const std::byte>;
+/// Bytes that a reactor lends: whoever holds them may change them in place.
+using LentBytes = std::span<std::byte>;
 
 /// A link in the timer wheel; 24 bytes is all that a time limit costs the operation that carries it.
 struct TimerNode {
@@ -90,7 +92,7 @@ struct Operation : Job, TimerNode {
         }
     };
     union {
-        Bytes bytes;      ///< receive, out: lent, valid until the next receive or close on this fd, and
+        LentBytes bytes;  ///< receive, out: lent, valid until the next receive or close on this fd, and
                           ///< under mechanisms with `Traits::lends_scratch` only until `complete` returns
         Parts parts;      ///< send, in: lent by the caller until completion
         Address address;  ///< connect, in: lent by the caller until completion

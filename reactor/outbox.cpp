@@ -75,7 +75,7 @@ void Outbox::send_on() {
             }
         }
         flight.parts = {.data = flight.iovecs.data(), .count = count, .done = 0};
-        flight.deadline = flight.limit == Duration::zero() ? never : after(reactor.now(), flight.limit);
+        flight.deadline = after(reactor.now(), flight.limit);
         if (!reactor.submit(flight)) return;
         if (flight.result < 0) return end_flight(flight.result);
         drop_sent(static_cast<std::size_t>(flight.result));

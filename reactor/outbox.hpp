@@ -34,7 +34,7 @@ class Outbox {
     /// Sends what is queued, with as few system calls as it takes; what does not fit now goes on in the
     /// background. `limit`: the longest that the peer may take nothing of it before it ends with -ETIMEDOUT;
     /// zero: no limit.
-    void flush(Duration limit = Duration::zero());
+    void flush(Duration limit = Duration::max());
 
     /// Gives up on what is queued. A send in flight is cancelled; `when_idle` still comes.
     void abandon(int error);

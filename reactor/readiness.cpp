@@ -232,7 +232,7 @@ bool ReadinessMechanism::attempt_receive(Operation& operation, int flags) {
         return false;
     }
     operation.result = static_cast<int>(received);
-    operation.bytes = Bytes(scratch_.get(), static_cast<std::size_t>(std::max<ssize_t>(received, 0)));
+    operation.bytes = LentBytes(scratch_.get(), static_cast<std::size_t>(std::max<ssize_t>(received, 0)));
     if (received <= 0) return true;
     ++ledger().receives;
     ledger().bytes_received += static_cast<std::uint64_t>(received);
