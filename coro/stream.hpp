@@ -60,16 +60,17 @@ class Stream {
     class Close;
 
     /// Waits for bytes and lends them: they belong to the reactor and are valid until this task's next
-    /// co_await. Empty: end of stream. timed_out: nothing came within `limit`.
-    [[nodiscard]] Receive receive(Duration limit = no_limit,
+    /// co_await; until then they may be changed in place. Empty: end of stream. timed_out: nothing came
+    /// within `limit`, or the stream's own limit when there is none.
+    [[nodiscard]] Receive receive(std::source_location where = std::source_location::current());
+    [[nodiscard]] Receive receive(Duration limit,
                                   std::source_location where = std::source_location::current());
 
     /// Sends all of `bytes`, which may be lent: returns when they are written, or queued for sending when
     /// little is queued (64 KiB); past that it waits until all is written, which is the back-pressure.
-    /// timed_out: the peer took nothing for `limit`. After an error the stream can only be closed.
-    [[nodiscard]] Send send(Bytes bytes, Duration limit = no_limit,
-                            std::source_location where = std::source_location::current());
-    [[nodiscard]] Send send(std::string_view text, Duration limit = no_limit,
+    /// timed_out: the peer took nothing for the stream's limit. After an error the stream can only be closed.
+    [[nodiscard]] Send send(Bytes bytes, std::source_location where = std::source_location::current());
+    [[nodiscard]] Send send(std::string_view text,
                             std::source_location where = std::source_location::current());
 
     /// Waits until nothing is queued. An error of a send that went on in the background comes out here, too.
