@@ -27,4 +27,11 @@ void write_wake_descriptor(const Fd& fd) noexcept {
     }
 }
 
+void clear_wake_descriptor(const Fd& fd) noexcept {
+    std::uint64_t count = 0;
+    // EAGAIN: it was a false alarm.
+    while (::read(fd.get(), &count, sizeof count) < 0 && errno == EINTR) {
+    }
+}
+
 }  // namespace confab

@@ -15,7 +15,7 @@ enum class SystemCall : std::uint8_t {
     send,
     shutdown,
     close,
-    wait,     ///< epoll_wait, poll, select: waits and the collecting of events
+    wait,     ///< epoll_wait, poll, select, sched_yield: waits and the collecting of events
     enter,    ///< io_uring_enter, whether it submits, waits or both
     control,  ///< epoll_ctl, setsockopt and other upkeep
     wake,     ///< reads and writes of the wake-up descriptor
@@ -29,7 +29,7 @@ const char* name(SystemCall kind);
 /// job that copies it.
 struct Ledger {
     std::uint64_t turns = 0;     ///< iterations of the loop
-    std::uint64_t events = 0;    ///< completions collected from the mechanism
+    std::uint64_t events = 0;    ///< operations that the mechanism completed
     std::uint64_t receives = 0;  ///< receive operations that brought bytes
     std::uint64_t bytes_received = 0;
     std::uint64_t bytes_sent = 0;

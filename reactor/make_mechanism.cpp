@@ -2,7 +2,11 @@
 
 #include <stdexcept>
 
+#include "reactor/blocking.hpp"
+#include "reactor/busy.hpp"
 #include "reactor/epoll.hpp"
+#include "reactor/poll.hpp"
+#include "reactor/select.hpp"
 
 namespace confab {
 
@@ -11,6 +15,14 @@ std::unique_ptr<Mechanism> make_mechanism(const ReactorOptions& options, Ledger&
     (void)waiting;
     (void)warning;
     switch (options.waiting) {
+        case Waiting::blocking:
+            return std::make_unique<BlockingMechanism>(ledger, options.receive_size);
+        case Waiting::busy:
+            return std::make_unique<BusyMechanism>(ledger, options.receive_size);
+        case Waiting::select:
+            return std::make_unique<SelectMechanism>(ledger, options.receive_size);
+        case Waiting::poll:
+            return std::make_unique<PollMechanism>(ledger, options.receive_size);
         case Waiting::epoll:
             return std::make_unique<EpollMechanism>(ledger, options.receive_size);
         default:

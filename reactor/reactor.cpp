@@ -189,11 +189,11 @@ void Reactor::run_operation(Job& job) noexcept { current_->finish(static_cast<Op
 
 void Reactor::finish(Operation& operation) {
     if (operation.kind != Operation::Kind::sleep) {
-        ++ledger_.events;
         if (!mechanism_->finish(operation)) {
             if (operation.cancel_requested) mechanism_->cancel(operation);
             return;
         }
+        ++ledger_.events;
         --in_flight_;
     }
     if (operation.armed()) timers_.remove(operation);

@@ -1,10 +1,10 @@
 #include "reactor/readiness.hpp"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <bit>
 #include <cassert>
 
 #include "reactor/system_calls.hpp"
@@ -55,20 +55,30 @@ bool is_error_of_one_connection(int error) {
 
 }  // namespace
 
-ReadinessMechanism::ReadinessMechanism(Ledger& ledger, std::size_t receive_size, bool edge_triggered)
+ReadinessMechanism::ReadinessMechanism(Ledger& ledger, std::size_t receive_size, const Kind& kind)
     : Mechanism(ledger, {.lends_scratch = true}),
+      kind_(kind),
       scratch_size_(receive_size),
-      scratch_(std::make_unique_for_overwrite<std::byte[]>(receive_size)),
-      edge_triggered_(edge_triggered) {}
+      scratch_(std::make_unique_for_overwrite<std::byte[]>(receive_size)) {}
 
+// The slot of `fd` in the table, which is made to exist.
 ReadinessMechanism::Watched& ReadinessMechanism::watch(int fd) {
-    const auto index = static_cast<std::size_t>(fd);
-    if (index >= table_.size()) table_.resize(std::bit_ceil(index + 1));
-    return table_[index];
+    const std::size_t page = static_cast<std::size_t>(fd) / page_size;
+    if (page >= table_.size()) table_.resize(page + 1);
+    if (table_[page] == nullptr) table_[page] = std::make_unique<Page>();
+    return watched(fd);
+}
+
+// Whether `fd` may be one. Only a number that the table has no room for is looked at closely: a wrong one
+// must not make it grow.
+bool ReadinessMechanism::is_descriptor(int fd) {
+    if (fd < 0) return false;
+    if (static_cast<std::size_t>(fd) / page_size < table_.size()) return true;
+    return once(ledger(), SystemCall::control, [&] { return ::fcntl(fd, F_GETFD); }) >= 0;
 }
 
 bool ReadinessMechanism::submit(Operation& operation) {
-    if (operation.fd < 0) {
+    if (!is_descriptor(operation.fd)) {
         operation.result = -EBADF;
         return true;
     }
@@ -78,28 +88,35 @@ bool ReadinessMechanism::submit(Operation& operation) {
         return true;
     }
     operation.result = 0;
+    if (operation.kind == Operation::Kind::close) return submit_close(operation);
+    if (operation.kind == Operation::Kind::shutdown) {
+        operation.result =
+            repeated(ledger(), SystemCall::shutdown, [&] { return ::shutdown(operation.fd, operation.how); });
+        return true;
+    }
+    if (operation.fd >= kind_.descriptor_limit) {
+        operation.result = -EMFILE;
+        return true;
+    }
     switch (operation.kind) {
-        case Operation::Kind::close:
-            return submit_close(operation);
-        case Operation::Kind::shutdown:
-            operation.result = repeated(ledger(), SystemCall::shutdown,
-                                        [&] { return ::shutdown(operation.fd, operation.how); });
-            return true;
         case Operation::Kind::receive:
         case Operation::Kind::accept:
             if (!watched.readable) return !park(operation);
             hand_out(operation);
             return false;
         case Operation::Kind::connect:
+            assert(watched.parked == nullptr && watched.handed_out == 0 &&
+                   "closed behind the reactor's back");
             watched = Watched{};  // a fresh socket, whatever had this number before
             break;
         case Operation::Kind::poll:
+            if (attempt_poll(operation)) return true;
             watched.lasting = false;
-            break;
+            return !park(operation);
         case Operation::Kind::send:
             if (!watched.writable) return !park(operation);
             break;
-        case Operation::Kind::sleep:
+        default:
             assert(false && "the reactor keeps the time itself");
     }
     return attempt(operation, MSG_DONTWAIT) || !park(operation);
@@ -120,23 +137,35 @@ bool ReadinessMechanism::finish(Operation& operation) {
         close_now(operation);
         return true;
     }
+    const bool made = over_ == &operation;
+    if (made) over_ = nullptr;
     if (watched.closing) operation.result = -ECANCELED;
-    const bool over = operation.result == -ECANCELED || attempt(operation, MSG_DONTWAIT) || !park(operation);
+    const bool over =
+        operation.result == -ECANCELED || made || attempt(operation, MSG_DONTWAIT) || !park(operation);
     if (over && !watched.lasting && watched.parked == nullptr && watched.handed_out == 0) {
         forget(operation.fd);
-        this->watched(operation.fd) = Watched{};
+        watched = Watched{};
     }
     return over;
 }
 
+bool ReadinessMechanism::block_in(Operation& operation) {
+    if (!attempt(operation, 0)) return false;
+    over_ = &operation;
+    unpark(operation);
+    hand_out(operation);
+    return true;
+}
+
 int ReadinessMechanism::send_now(int fd, Bytes bytes) {
     Watched& watched = watch(fd);
-    if (!watched.writable) return -EAGAIN;
+    // Before it is registered nobody would say that it has become writable.
+    if (!watched.writable && watched.registered) return -EAGAIN;
     const auto sent = repeated(ledger(), SystemCall::send, [&] {
         return ::send(fd, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
     });
-    if (sent == -EAGAIN || (sent >= 0 && static_cast<std::size_t>(sent) < bytes.size()))
-        watched.writable = false;
+    const bool full = sent == -EAGAIN || (sent >= 0 && static_cast<std::size_t>(sent) < bytes.size());
+    if (full && kind_.edge_triggered) watched.writable = false;
     if (sent > 0) ledger().bytes_sent += static_cast<std::uint64_t>(sent);
     return static_cast<int>(sent);
 }
@@ -150,21 +179,24 @@ short ReadinessMechanism::events_wanted(const Watched& watched) {
 }
 
 void ReadinessMechanism::became_ready(int fd, short events) {
-    if (!known(fd)) return;
     Watched& watched = this->watched(fd);
-    if ((events & readable_events) != 0) watched.readable = true;
-    if ((events & writable_events) != 0) watched.writable = true;
-    if ((events & last_events) != 0) watched.hung_up = true;
+    if (kind_.edge_triggered) {
+        if ((events & readable_events) != 0) watched.readable = true;
+        if ((events & writable_events) != 0) watched.writable = true;
+        if ((events & last_events) != 0) watched.hung_up = true;
+    }
     Job** link = &watched.parked;
     while (*link != nullptr) {
         auto& operation = static_cast<Operation&>(**link);
-        if ((events & (events_for(operation) | last_events)) == 0) {
+        if ((events & (events_for(operation) | last_events)) == 0 &&
+            operation.kind != Operation::Kind::poll) {
             link = &operation.next;
             continue;
         }
         *link = operation.next;
         hand_out(operation);
     }
+    interest_changed(fd);
 }
 
 bool ReadinessMechanism::attempt(Operation& operation, int flags) {
@@ -186,48 +218,73 @@ bool ReadinessMechanism::attempt(Operation& operation, int flags) {
 }
 
 bool ReadinessMechanism::attempt_accept(Operation& operation) {
+    Watched& listener = watched(operation.fd);
+    listener.readable = kind_.edge_triggered;
+    if (!has_room_to_accept(operation)) {
+        operation.result = -EMFILE;
+        return true;
+    }
     int fd = 0;
     do {
         fd = repeated(ledger(), SystemCall::accept, [&] {
-            return ::accept4(operation.fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+            return ::accept4(operation.fd, nullptr, nullptr, kind_.accept_flags | SOCK_CLOEXEC);
         });
     } while (fd < 0 && is_error_of_one_connection(-fd));
     if (fd == -EAGAIN) {
-        watched(operation.fd).readable = false;
+        listener.readable = false;
         return false;
     }
-    if (!edge_triggered_) watched(operation.fd).readable = false;
     operation.result = fd;
-    if (fd >= 0) watch(fd) = Watched{};
+    if (fd < 0) return true;
+    highest_accepted_ = std::max(highest_accepted_, fd);
+    if (fd >= kind_.descriptor_limit) {  // another thread was quicker to take the last low number
+        once(ledger(), SystemCall::close, [&] { return ::close(fd); });
+        operation.result = -EMFILE;
+        return true;
+    }
+    watch(fd) = Watched{};
+    watched(fd).blocks = (kind_.accept_flags & SOCK_NONBLOCK) == 0;
     return true;
 }
 
-// Two calls: the first begins, and once the socket is writable the second asks what came of it (connect(2)).
+// False when the connection would get a descriptor that the mechanism cannot hold: better that it waits in
+// the listener's queue. Near the limit, a duplicate of the listener tells which number is next.
+bool ReadinessMechanism::has_room_to_accept(const Operation& operation) {
+    constexpr int near = 64;
+    if (highest_accepted_ < kind_.descriptor_limit - near) return true;
+    const int next =
+        repeated(ledger(), SystemCall::control, [&] { return ::fcntl(operation.fd, F_DUPFD_CLOEXEC, 0); });
+    if (next < 0) return true;  // accept says it better
+    once(ledger(), SystemCall::close, [&] { return ::close(next); });
+    return next < kind_.descriptor_limit;
+}
+
+// Two calls: the first begins, and once the socket is writable the second asks what came of it. Asked too
+// early it says EALREADY, where SO_ERROR would say nothing.
 bool ReadinessMechanism::attempt_connect(Operation& operation) {
-    if (operation.result == -EINPROGRESS) {
-        int error = 0;
-        socklen_t size = sizeof error;
-        const int asked = once(ledger(), SystemCall::control, [&] {
-            return ::getsockopt(operation.fd, SOL_SOCKET, SO_ERROR, &error, &size);
-        });
-        operation.result = asked < 0 ? asked : -error;
-        return true;
+    const bool begun = operation.result == -EINPROGRESS;
+    if (!begun && kind_.connects_unblocked) {
+        operation.result =
+            once(ledger(), SystemCall::control, [&] { return ::fcntl(operation.fd, F_SETFL, O_NONBLOCK); });
+        if (operation.result < 0) return true;
     }
     operation.result = once(ledger(), SystemCall::connect, [&] {
         return ::connect(operation.fd, operation.address.data, operation.address.size);
     });
-    if (operation.result == -EINTR) operation.result = -EINPROGRESS;  // it goes on all the same
+    if (operation.result == -EALREADY || operation.result == -EINTR) operation.result = -EINPROGRESS;
+    if (begun && operation.result == -EISCONN) operation.result = 0;
     if (operation.result != -EINPROGRESS) return true;
-    watched(operation.fd).writable = false;
+    watched(operation.fd).writable = !kind_.edge_triggered;
     return false;
 }
 
+// `flags`: MSG_DONTWAIT, or 0 for the call that blocks and that a signal ends.
 bool ReadinessMechanism::attempt_receive(Operation& operation, int flags) {
     Watched& watched = this->watched(operation.fd);
-    const auto received = repeated(ledger(), SystemCall::receive, [&] {
-        return ::recv(operation.fd, scratch_.get(), scratch_size_, flags);
-    });
-    if (received == -EAGAIN) {
+    const auto call = [&] { return ::recv(operation.fd, scratch_.get(), scratch_size_, flags); };
+    const auto received = flags == MSG_DONTWAIT ? repeated(ledger(), SystemCall::receive, call)
+                                                : once(ledger(), SystemCall::receive, call);
+    if (received == -EAGAIN || received == -EINTR) {
         watched.readable = false;
         return false;
     }
@@ -236,33 +293,35 @@ bool ReadinessMechanism::attempt_receive(Operation& operation, int flags) {
     if (received <= 0) return true;
     ++ledger().receives;
     ledger().bytes_received += static_cast<std::uint64_t>(received);
-    const bool drained = operation.bytes.size() < scratch_size_ && !watched.hung_up;
-    if (drained || !edge_triggered_) watched.readable = false;
+    if (operation.bytes.size() < scratch_size_ && !watched.hung_up) watched.readable = false;
     return true;
 }
 
+// A call that takes less than it is given has filled the socket: asking again would only say EAGAIN.
 bool ReadinessMechanism::attempt_send(Operation& operation, int flags) {
     auto& parts = operation.parts;
-    while (parts.count > 0) {
-        const auto sent = repeated(ledger(), SystemCall::send, [&] {
-            if (parts.count == 1) {  // cheaper in the kernel than a message header
-                return ::send(operation.fd, parts.data->iov_base, parts.data->iov_len, flags | MSG_NOSIGNAL);
-            }
-            msghdr message{};
-            message.msg_iov = parts.data;
-            message.msg_iovlen = parts.count;
-            return ::sendmsg(operation.fd, &message, flags | MSG_NOSIGNAL);
-        });
-        if (sent == -EAGAIN) {
-            watched(operation.fd).writable = false;
-            return false;
+    const auto call = [&] {
+        if (parts.count == 1) {  // cheaper in the kernel than a message header
+            return ::send(operation.fd, parts.data->iov_base, parts.data->iov_len, flags | MSG_NOSIGNAL);
         }
-        if (sent < 0) {
-            operation.result = static_cast<int>(sent);
-            return true;
-        }
+        msghdr message{};
+        message.msg_iov = parts.data;
+        message.msg_iovlen = parts.count;
+        return ::sendmsg(operation.fd, &message, flags | MSG_NOSIGNAL);
+    };
+    const auto sent = flags == MSG_DONTWAIT ? repeated(ledger(), SystemCall::send, call)
+                                            : once(ledger(), SystemCall::send, call);
+    if (sent < 0 && sent != -EAGAIN && sent != -EINTR) {
+        operation.result = static_cast<int>(sent);
+        return true;
+    }
+    if (sent >= 0) {
         ledger().bytes_sent += static_cast<std::uint64_t>(sent);
         parts.advance(static_cast<std::size_t>(sent));
+    }
+    if (sent < 0 || parts.count > 0) {
+        watched(operation.fd).writable = !kind_.edge_triggered;
+        return false;
     }
     operation.result = static_cast<int>(parts.done);
     return true;

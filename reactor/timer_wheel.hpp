@@ -35,8 +35,7 @@ class TimerWheel {
     /// Requires: `node` is armed.
     void remove(TimerNode& node);
 
-    /// Moves the wheel to `now`, then calls `expired(TimerNode&)` for each node whose deadline has passed, in
-    /// order Moves the wheel to `now`, then calls `expired(TimerNode&)` for each node whose tick has come, in
+    /// Moves the wheel to `now`, then calls `expired(TimerNode&)` for each node whose tick has come, in
     /// the order of ticks; each is disarmed before its call, which may insert and remove at will.
     template <class Function>
     void expire(Instant now, Function expired) {
