@@ -1,0 +1,196 @@
+// Internal to tests: one test body, run under every waiting mechanism.
+//
+//     EVERY_MECHANISM("a receive is given the bytes that a send brings") {  // World& world
+//         const auto [here, there] = world.pair();
+//         ...
+//     }
+//
+// is a test case for each mechanism, with its name in the reported one: "... <uring>". Bodies say what
+// operation.hpp promises, so they may not ask which mechanism they are under. A mechanism that this machine
+// does not have is said aloud. EVERY_REAL_MECHANISM leaves out the simulated one: for bodies that need the
+// kernel's sockets, such as a peer that is no reactor.
+#pragma once
+
+#include <doctest/doctest.h>
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <source_location>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "reactor/endpoint.hpp"
+#include "reactor/fd.hpp"
+#include "reactor/reactor.hpp"
+
+namespace confab::testing {
+
+class World;
+
+/// An operation that remembers that it is over, and keeps what it was lent. One that is in flight when it
+/// dies is cancelled first.
+struct Call : Operation {
+    Call(Kind what, int descriptor) : Operation(what, descriptor, &completed) {}
+    ~Call();
+
+    bool over = false;
+    std::string text;                      ///< a receive's bytes
+    std::function<void(Call&)> when_over;  ///< runs on completion, before anybody who waits for it
+    World* world = nullptr;                ///< in which it was started
+
+  private:
+    static void completed(Operation& operation) noexcept;
+};
+
+/// A send of `texts`, which it keeps: each is one part.
+struct SendCall : Call {
+    SendCall(int descriptor, std::vector<std::string> what);
+
+    std::vector<std::string> texts;
+    std::vector<iovec> iovecs;
+};
+
+struct ConnectCall : Call {
+    ConnectCall(int descriptor, const Endpoint& to);
+
+    Endpoint peer;
+};
+
+/// Where a world's sockets come from.
+class Sockets {
+  public:
+    Sockets() = default;
+    Sockets(const Sockets&) = delete;
+    Sockets& operator=(const Sockets&) = delete;
+    virtual ~Sockets() = default;
+
+    struct Pair {
+        int here;
+        int there;
+    };
+    /// "tcp4", "tcp6", "unix", "simulated".
+    virtual std::string_view name() const = 0;
+    virtual bool is_unix() const { return false; }
+    /// A connected pair.
+    virtual Pair pair() = 0;
+    /// A listening socket.
+    virtual int listener() = 0;
+    /// Where it is reached.
+    virtual Endpoint endpoint(int listener) = 0;
+    /// A fresh socket, to be connected to what `endpoint` says.
+    virtual int socket() = 0;
+    /// Where nobody listens.
+    virtual Endpoint nowhere() = 0;
+    /// Closes `fd`, which nobody serves, so that its peer sees a reset. Not for Unix sockets, which know
+    /// none.
+    virtual void reset(int fd) = 0;
+    /// Closes `fd`, which nobody serves any more.
+    virtual void close(int fd) = 0;
+    /// From now on there may be that many more descriptors; 0: none. Until the world ends.
+    virtual void leave_descriptors(int count) = 0;
+    /// What ReactorOptions need besides the mechanism.
+    virtual void prepare(ReactorOptions& /*options*/) {}
+};
+
+/// A reactor under one mechanism, and plain words for its operations. What a body leaves open is closed when
+/// it ends; what it leaves in flight is a failure.
+class World {
+  public:
+    World(Waiting waiting, std::unique_ptr<Sockets> sockets);
+    World(const World&) = delete;
+    World& operator=(const World&) = delete;
+    ~World();
+
+    Reactor& reactor() { return *reactor_; }
+    Sockets& sockets() { return *sockets_; }
+    bool is_unix() const { return sockets_->is_unix(); }
+
+    // Descriptors, which are closed when the world ends, unless a call of `close` has seen to it.
+
+    Sockets::Pair pair();
+    int listener();
+    int socket();
+    /// Takes `fd` into the world's care, and returns it.
+    int keep(int fd);
+    /// No longer.
+    int let_go(int fd);
+
+    // Operations: `start` submits one, which may then be over, and `end` runs the reactor until it is.
+
+    void start(Call& call);
+    int end(Call& call);
+    /// Cancels `call`, which is in flight, and ends it.
+    void abandon(Call& call) noexcept;
+    int result_of(Call& call) {
+        start(call);
+        return end(call);
+    }
+    /// Runs the reactor until `condition()` holds after some completion or job.
+    void run_until(const std::function<bool()>& condition);
+    /// Runs the reactor while nothing happens that anybody has arranged: for what must *not* happen.
+    void let_pass();
+
+    // Whole operations: submitted, run, and their results.
+
+    int connect(int fd, const Endpoint& peer);
+    int accept(int listener);
+    int receive(int fd);
+    std::string text_from(int fd);                    ///< what one receive brings; "" at the end
+    std::string text_from(int fd, std::size_t size);  ///< that much, or less at the end
+    int send(int fd, std::string text);
+    int shut_down(int fd, int how);
+    int close(int fd);
+
+  private:
+    const std::unique_ptr<Sockets> sockets_;
+    std::unique_ptr<Reactor> reactor_;
+    std::vector<int> open_;
+};
+
+/// Runs `body` in a world under `waiting`, once for each kind of sockets that it has.
+void run_under(Waiting waiting, void (*body)(World&));
+
+struct Blocking {
+    static constexpr Waiting waiting = Waiting::blocking;
+};
+struct Busy {
+    static constexpr Waiting waiting = Waiting::busy;
+};
+struct Select {
+    static constexpr Waiting waiting = Waiting::select;
+};
+struct Poll {
+    static constexpr Waiting waiting = Waiting::poll;
+};
+struct Epoll {
+    static constexpr Waiting waiting = Waiting::epoll;
+};
+struct Uring {
+    static constexpr Waiting waiting = Waiting::uring;
+};
+
+}  // namespace confab::testing
+
+TYPE_TO_STRING_AS("blocking", confab::testing::Blocking);
+TYPE_TO_STRING_AS("busy", confab::testing::Busy);
+TYPE_TO_STRING_AS("select", confab::testing::Select);
+TYPE_TO_STRING_AS("poll", confab::testing::Poll);
+TYPE_TO_STRING_AS("epoll", confab::testing::Epoll);
+TYPE_TO_STRING_AS("uring", confab::testing::Uring);
+
+#define EVERY_MECHANISM_BODY(sentence, body, ...)              \
+    static void body(confab::testing::World& world);           \
+    TEST_CASE_TEMPLATE(sentence, Mechanism, __VA_ARGS__) {     \
+        confab::testing::run_under(Mechanism::waiting, &body); \
+    }                                                          \
+    static void body([[maybe_unused]] confab::testing::World& world)
+
+#define EVERY_REAL_MECHANISM(sentence)                                                              \
+    EVERY_MECHANISM_BODY(sentence, DOCTEST_ANONYMOUS(body_under_every_mechanism_),                  \
+                         confab::testing::Blocking, confab::testing::Busy, confab::testing::Select, \
+                         confab::testing::Poll, confab::testing::Epoll, confab::testing::Uring)
+
+#define EVERY_MECHANISM(sentence) EVERY_REAL_MECHANISM(sentence)
