@@ -37,7 +37,8 @@ class JobQueue {
         return job;
     }
 
-    /// Takes `job` out wherever it stands; false when it is not in this queue. Linear: for rare ways out only.
+    /// Takes `job` out wherever it stands; false when it is not in this queue. Linear: for rare ways out
+    /// only.
     bool remove(Job& job) {
         for (Job** link = &head_; *link != nullptr; link = &(*link)->next) {
             if (*link != &job) continue;

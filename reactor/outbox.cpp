@@ -95,6 +95,7 @@ void Outbox::Flight::completed(Operation& operation) noexcept {
 void Outbox::drop_sent(std::size_t count) {
     size_ -= count;
     while (count > 0) {
+        assert(first_ != nullptr);  // no more is sent than is queued
         SharedBytes& slice = first_->slices[first_->begin];
         if (count < slice.size()) return slice.drop_front(count);
         count -= slice.size();

@@ -3,8 +3,8 @@
 
 The law is the table of docs/architecture.md: a folder includes itself and the folders it stands on, by paths from the
 root of the tree; a third-party header appears in the one place that wraps it; and the first line of each header says
-whether it is for all ("// Public: ...") or for one folder ("// Internal to FOLDER: ..."). Prints each breach as
-file:line: reason, and exits 1 when there is any.
+whether it is for all ("// Public: ...", "// Public, for authors of awaitables: ...") or for one folder ("// Internal to
+FOLDER: ..."). Prints each breach as file:line: reason, and exits 1 when there is any.
 """
 
 import fnmatch
@@ -47,7 +47,7 @@ SYSTEM = """
 
 SUFFIXES = {".c", ".h", ".cpp", ".hpp"}
 INCLUDE = re.compile(r'^\s*#\s*include\s*(?:"(?P<own>[^"]+)"|<(?P<angle>[^>]+)>)')
-AUDIENCE = re.compile(r"^// (?:Public|Internal to (?P<folder>\w+)): \S")
+AUDIENCE = re.compile(r"^// (?:Public(?:, [^:]+)?|Internal to (?P<folder>\w+)): \S")
 
 
 def own_breach(root, file, target):

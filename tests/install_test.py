@@ -12,12 +12,20 @@ import tempfile
 import unittest
 
 PROGRAM = """
+#include <confab/coro/run.hpp>
+#include <confab/coro/sleep.hpp>
 #include <confab/pools/annotated_mutex.hpp>
+#include <confab/reactor/reactor.hpp>
+#include <iostream>
+
+confab::task<int> answer() {
+    co_await confab::sleep(std::chrono::milliseconds(1));
+    co_return 42;
+}
 
 int main() {
-    confab::Mutex mutex;
-    confab::MutexLock lock{mutex};
-    return 0;
+    confab::Reactor reactor(confab::ReactorOptions{});
+    std::cout << confab::run(reactor, answer()) << '\\n';
 }
 """
 
@@ -54,7 +62,8 @@ class InstalledTree(unittest.TestCase):
     def test_a_program_builds_and_runs_against_the_library(self):
         program = self.work / "program"
         self.compile(PROGRAM, "-o", program, *self.pkg_config("--cflags", "--libs"))
-        run(program, env=os.environ | {"LD_LIBRARY_PATH": str(self.root / self.libdir)})
+        output = run(program, env=os.environ | {"LD_LIBRARY_PATH": str(self.root / self.libdir)})
+        self.assertEqual(output, "42\n")
 
     def test_every_installed_header_compiles(self):
         include = self.root / "include"
