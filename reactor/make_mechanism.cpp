@@ -1,19 +1,35 @@
 #include "reactor/make_mechanism.hpp"
 
 #include <stdexcept>
+#include <utility>
 
 #include "reactor/blocking.hpp"
 #include "reactor/busy.hpp"
 #include "reactor/epoll.hpp"
 #include "reactor/poll.hpp"
 #include "reactor/select.hpp"
+#include "reactor/uring.hpp"
+#include "reactor/uring_features.hpp"
 
 namespace confab {
 
+namespace {
+
+std::unique_ptr<Mechanism> make_uring(const ReactorOptions& options, Ledger& ledger, Waiting& waiting,
+                                      std::string& warning) {
+    const auto allowed = parse_uring_features(options.uring_features);
+    if (!allowed) throw std::invalid_argument(allowed.error());
+    auto uring = UringMechanism::make(ledger, {.receive_size = options.receive_size, .allowed = *allowed});
+    if (uring) return std::move(*uring);
+    waiting = Waiting::epoll;
+    warning = "io_uring cannot be used, epoll is: " + uring.error();
+    return std::make_unique<EpollMechanism>(ledger, options.receive_size);
+}
+
+}  // namespace
+
 std::unique_ptr<Mechanism> make_mechanism(const ReactorOptions& options, Ledger& ledger, Waiting& waiting,
                                           std::string& warning) {
-    (void)waiting;
-    (void)warning;
     switch (options.waiting) {
         case Waiting::blocking:
             return std::make_unique<BlockingMechanism>(ledger, options.receive_size);
@@ -25,6 +41,8 @@ std::unique_ptr<Mechanism> make_mechanism(const ReactorOptions& options, Ledger&
             return std::make_unique<PollMechanism>(ledger, options.receive_size);
         case Waiting::epoll:
             return std::make_unique<EpollMechanism>(ledger, options.receive_size);
+        case Waiting::uring:
+            return make_uring(options, ledger, waiting, warning);
         default:
             throw std::invalid_argument("no such mechanism");
     }

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cassert>
 
+#include "reactor/accept_errors.hpp"
 #include "reactor/system_calls.hpp"
 
 namespace confab {
@@ -33,23 +34,6 @@ short events_for(const Operation& operation) {
             return operation.events;
         default:
             return 0;
-    }
-}
-
-// accept(2), "Error handling": errors of the connection that was to be accepted, which concern nobody else.
-bool is_error_of_one_connection(int error) {
-    switch (error) {
-        case ECONNABORTED:
-        case EPROTO:
-        case ENETDOWN:
-        case ENOPROTOOPT:
-        case EHOSTDOWN:
-        case ENONET:
-        case EHOSTUNREACH:
-        case ENETUNREACH:
-            return true;
-        default:
-            return false;
     }
 }
 

@@ -1,0 +1,312 @@
+#include "reactor/uring.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+
+#include <algorithm>
+#include <cassert>
+#include <cerrno>
+#include <utility>
+
+#include "reactor/system_calls.hpp"
+#include "reactor/uring_buffers.hpp"
+#include "reactor/uring_probe.hpp"
+#include "reactor/uring_ring.hpp"
+
+namespace confab {
+
+using system_calls::once;
+using system_calls::repeated;
+
+namespace {
+
+// Sends gathered before the kernel is entered for them: in larger slices the bytes of many leave the cache
+// before their receivers get to them (measured; docs/architecture.md).
+constexpr unsigned send_slice = 32;
+
+// What one send entry is asked to take at most: the kernel's own bound on a call (write(2), "Notes").
+constexpr std::size_t largest_send = 0x7ffff000;
+
+// The objects that entries name are aligned to 8 bytes: the rest of the address has room for the tag.
+constexpr std::uintptr_t tag_mask = 7;
+
+}  // namespace
+
+std::expected<std::unique_ptr<UringMechanism>, std::string> UringMechanism::make(Ledger& ledger,
+                                                                                 const Options& options) {
+    auto ring = UringRing::open(ledger, options.allowed);
+    if (!ring) return std::unexpected(ring.error());
+    Parts parts{.ring = std::move(*ring), .buffers = nullptr, .features = {}};
+    parts.features = parts.ring->features();
+    parts.buffers = UringBuffers::make(*parts.ring, options.allowed);
+    if (parts.buffers) {
+        parts.features.add(UringFeature::buffer_ring);
+        if (parts.buffers->incremental()) parts.features.add(UringFeature::incremental);
+        parts.features.add(probe_receive(*parts.ring, *parts.buffers, options.allowed));
+    }
+    return std::unique_ptr<UringMechanism>(
+        new UringMechanism(ledger, options.receive_size, std::move(parts)));
+}
+
+UringMechanism::UringMechanism(Ledger& ledger, std::size_t receive_size, Parts parts)
+    : Mechanism(ledger, {.lends_scratch = parts.buffers == nullptr}),
+      ring_(std::move(parts.ring)),
+      buffers_(std::move(parts.buffers)),
+      features_(parts.features),
+      receive_size_(receive_size),
+      scratch_(buffers_ ? nullptr : std::make_unique_for_overwrite<std::byte[]>(receive_size)),
+      wake_(make_wake_descriptor()) {
+    arm_wake();
+}
+
+UringMechanism::~UringMechanism() {
+    drain();
+    descriptors_.for_each([this](UringDescriptor& descriptor) { discard(descriptor); });
+}
+
+std::string UringMechanism::description() const {
+    const std::string names = features_.names();
+    return names.empty() ? "io_uring" : "io_uring (" + names + ")";
+}
+
+bool UringMechanism::submit(Operation& operation) {
+    if (!is_descriptor(operation.fd)) {
+        operation.result = -EBADF;
+        return true;
+    }
+    operation.result = 0;
+    operation.state = Operation::State::in_flight;
+    if (operation.kind == Operation::Kind::close) return submit_close(operation);
+    if (operation.kind == Operation::Kind::connect) return submit_connect(operation);
+    UringDescriptor& descriptor = descriptors_.get(operation.fd);
+    if (descriptor.closing != nullptr) {
+        operation.result = -ECANCELED;
+        return true;
+    }
+    if (operation.kind == Operation::Kind::poll) {
+        start(descriptor, operation);
+        return false;
+    }
+    descriptor.lasting = true;
+    switch (operation.kind) {
+        case Operation::Kind::receive:
+            return submit_receive(descriptor, operation);
+        case Operation::Kind::accept:
+            return submit_accept(descriptor, operation);
+        case Operation::Kind::send:
+            return submit_send(descriptor, operation);
+        case Operation::Kind::shutdown:
+            ring_->submit();  // what was sent before goes out before
+            operation.result = repeated(ledger(), SystemCall::shutdown,
+                                        [&] { return ::shutdown(operation.fd, operation.how); });
+            return true;
+        default:
+            assert(false && "the reactor keeps the time itself");
+            return true;
+    }
+}
+
+// Only a number that the table has no room for is looked at closely: a wrong one must not make it grow.
+bool UringMechanism::is_descriptor(int fd) {
+    if (fd < 0) return false;
+    return descriptors_.has_room_for(fd) ||
+           once(ledger(), SystemCall::control, [&] { return ::fcntl(fd, F_GETFD); }) >= 0;
+}
+
+void UringMechanism::cancel(Operation& operation) {
+    UringDescriptor* const descriptor = descriptors_.find(operation.fd);
+    if (operation.kind == Operation::Kind::close || descriptor == nullptr) return;  // a close always ends
+    if (job_list::take_out(descriptor->waiting, operation)) {
+        hand_out(*descriptor, operation, -ECANCELED);
+    } else {
+        cancel_entry(*descriptor, Tag::operation, &operation);
+    }
+}
+
+void UringMechanism::wait(Instant deadline, bool /*posts_expected*/) {
+    accepts_at_once_ = 0;
+    if (buffers_) buffers_->publish();
+    ring_->submit_and_wait(due_.empty() ? deadline : Instant::min());
+}
+
+void UringMechanism::collect(JobQueue& ready) {
+    ring_->take_completions([this](const io_uring_cqe& completion) { completed(completion); });
+    ready.append(due_);
+}
+
+bool UringMechanism::finish(Operation& operation) {
+    UringDescriptor* const descriptor = descriptors_.find(operation.fd);
+    if (operation.kind == Operation::Kind::close || descriptor == nullptr) return true;
+    --descriptor->handed_out;
+    if (operation.kind == Operation::Kind::receive) {
+        if (descriptor->closing != nullptr) {
+            operation.result = -ECANCELED;
+        } else if (operation.result == -EAGAIN && !receive_by_call(*descriptor, operation)) {
+            return false;
+        }
+    }
+    settle(*descriptor);
+    return true;
+}
+
+int UringMechanism::send_now(int fd, Bytes bytes) {
+    const auto sent = repeated(ledger(), SystemCall::send, [&] {
+        return ::send(fd, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    });
+    if (sent > 0) ledger().bytes_sent += static_cast<std::uint64_t>(sent);
+    return static_cast<int>(sent);
+}
+
+void UringMechanism::wake() noexcept { write_wake_descriptor(wake_); }
+
+// --- Entries
+// ----------------------------------------------------------------------------------------------------
+
+io_uring_sqe& UringMechanism::next_entry() {
+    ++with_kernel_;
+    return ring_->next_entry();
+}
+
+void UringMechanism::label(io_uring_sqe& entry, Tag tag, const void* object) {
+    const auto address = reinterpret_cast<std::uintptr_t>(object);
+    assert((address & tag_mask) == 0);
+    io_uring_sqe_set_data64(&entry, address | static_cast<std::uintptr_t>(tag));
+}
+
+// A poll that stays armed tells of each write to the descriptor (the write wakes it up, whatever was in it
+// before): so it need never be read, and waking costs this side nothing but the completion.
+void UringMechanism::arm_wake() {
+    io_uring_sqe& entry = next_entry();
+    io_uring_prep_poll_multishot(&entry, wake_.get(), POLLIN);
+    label(entry, Tag::wake, nullptr);
+}
+
+void UringMechanism::completed(const io_uring_cqe& completion) {
+    const bool last = (completion.flags & IORING_CQE_F_MORE) == 0;
+    if (last) --with_kernel_;
+    void* const object = reinterpret_cast<void*>(completion.user_data & ~tag_mask);
+    switch (static_cast<Tag>(completion.user_data & tag_mask)) {
+        case Tag::operation:
+            operation_ended(*static_cast<Operation*>(object), completion.res);
+            break;
+        case Tag::armed:
+            armed_completed(*static_cast<UringDescriptor*>(object), completion);
+            break;
+        case Tag::cancel:
+            if (object != nullptr) cancel_answered(*static_cast<UringDescriptor*>(object), completion.res);
+            break;
+        case Tag::wake:
+            if (last && !ending_) arm_wake();
+            break;
+    }
+}
+
+void UringMechanism::hand_out(UringDescriptor& descriptor, Operation& operation, int result) {
+    operation.result = result;
+    ++descriptor.handed_out;
+    hand_over(operation, due_);
+}
+
+Operation& UringMechanism::next_waiting(UringDescriptor& descriptor) {
+    auto& operation = static_cast<Operation&>(*descriptor.waiting);
+    descriptor.waiting = operation.next;
+    return operation;
+}
+
+// --- Operations that name themselves to the kernel
+// --------------------------------------------------------------
+
+bool UringMechanism::submit_send(UringDescriptor& descriptor, Operation& operation) {
+    if (operation.parts.count == 0) {
+        operation.result = static_cast<int>(operation.parts.done);
+        return true;
+    }
+    start(descriptor, operation);
+    if (ring_->unsubmitted() >= send_slice) ring_->submit();
+    return false;
+}
+
+// A Unix socket is connected or refused at once, and with a listener whose queue is full the ring would wait.
+bool UringMechanism::submit_connect(Operation& operation) {
+    if (UringDescriptor* const stale = descriptors_.find(operation.fd)) forget(*stale);
+    if (operation.address.data->sa_family == AF_UNIX) {
+        operation.result = once(ledger(), SystemCall::connect, [&] {
+            return ::connect(operation.fd, operation.address.data, operation.address.size);
+        });
+        return true;
+    }
+    UringDescriptor& descriptor = descriptors_.get(operation.fd);
+    descriptor.lasting = true;
+    start(descriptor, operation);
+    return false;
+}
+
+void UringMechanism::start(UringDescriptor& descriptor, Operation& operation) {
+    job_list::append(descriptor.with_kernel, operation);
+    prepare(descriptor, operation);
+}
+
+void UringMechanism::prepare(UringDescriptor& descriptor, Operation& operation) {
+    io_uring_sqe& entry = next_entry();
+    if (operation.kind == Operation::Kind::send) {
+        prepare_send(entry, operation);
+    } else if (operation.kind == Operation::Kind::connect) {
+        io_uring_prep_connect(&entry, operation.fd, operation.address.data, operation.address.size);
+    } else {
+        io_uring_prep_poll_add(&entry, operation.fd, static_cast<unsigned short>(operation.events));
+    }
+    label(entry, Tag::operation, &operation);
+    ++descriptor.requests;
+}
+
+// WAITALL: the kernel goes on by itself after a short send.
+void UringMechanism::prepare_send(io_uring_sqe& entry, Operation& operation) {
+    const Operation::Parts& parts = operation.parts;
+    if (parts.count == 1) {  // cheaper in the kernel than a message header
+        const std::size_t size = std::min(parts.data->iov_len, largest_send);
+        io_uring_prep_send(&entry, operation.fd, parts.data->iov_base, size, MSG_WAITALL | MSG_NOSIGNAL);
+        return;
+    }
+    msghdr& message = ring_->message_of(entry);
+    message = {};
+    message.msg_iov = parts.data;
+    message.msg_iovlen = parts.count;
+    io_uring_prep_sendmsg(&entry, operation.fd, &message, MSG_WAITALL | MSG_NOSIGNAL);
+}
+
+void UringMechanism::operation_ended(Operation& operation, int result) {
+    UringDescriptor* const descriptor = descriptors_.find(operation.fd);
+    if (operation.kind == Operation::Kind::close) {
+        operation.result = result == -EINTR ? 0 : result;  // close(2): on Linux the descriptor is gone
+        hand_over(operation, due_);
+        return;
+    }
+    assert(descriptor != nullptr && "a descriptor is known as long as an operation on it is in flight");
+    --descriptor->requests;
+    const bool asked_to_end = operation.cancel_requested || descriptor->closing != nullptr;
+    if (!is_over(operation, result, asked_to_end)) {
+        prepare(*descriptor, operation);
+        return;
+    }
+    job_list::take_out(descriptor->with_kernel, operation);
+    hand_out(*descriptor, operation, operation.result);
+}
+
+// True: over, `operation.result` is set. False: to be submitted again, for the rest, or because it was not
+// meant (a cancel for all of a descriptor hits everything that is in flight on it).
+bool UringMechanism::is_over(Operation& operation, int result, bool asked_to_end) {
+    operation.result = result;
+    if (operation.kind == Operation::Kind::connect) return true;
+    if (result < 0) return asked_to_end || (result != -ECANCELED && result != -EINTR && result != -EAGAIN);
+    if (operation.kind == Operation::Kind::poll) return true;
+    ledger().bytes_sent += static_cast<std::uint64_t>(result);
+    operation.parts.advance(static_cast<std::size_t>(result));
+    if (operation.parts.count > 0) {
+        operation.result = -ECANCELED;
+        return asked_to_end;
+    }
+    operation.result = static_cast<int>(operation.parts.done);
+    return true;
+}
+
+}  // namespace confab

@@ -1,0 +1,140 @@
+#include "reactor/uring_buffers.hpp"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cassert>
+
+#include "reactor/uring_constants.hpp"
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#include <sanitizer/asan_interface.h>
+#endif
+#endif
+#ifndef ASAN_POISON_MEMORY_REGION
+#define ASAN_POISON_MEMORY_REGION(address, size) ((void)(address), (void)(size))
+#define ASAN_UNPOISON_MEMORY_REGION(address, size) ((void)(address), (void)(size))
+#endif
+
+namespace confab {
+
+namespace {
+
+constexpr std::uint32_t memory_at_first = 64 * 1024;
+constexpr std::uint32_t memory_at_most = 16 * 1024 * 1024;
+// One piece that stays out holds up the whole buffer: not larger than needed for many receives to share it.
+constexpr std::uint32_t incremental_size = 32 * 1024;
+// A message or a few; larger ones take several buffers.
+constexpr std::uint32_t whole_size = 4 * 1024;
+
+// The field has its name since the headers of 6.4; before, it was padding.
+template <class Registration>
+void set_flags(Registration& registration, std::uint16_t flags) {
+    if constexpr (requires { registration.flags; }) {
+        registration.flags = flags;
+    } else {
+        registration.pad = flags;
+    }
+}
+
+}  // namespace
+
+UringBuffers::UringBuffers(UringRing& ring, bool incremental)
+    : ring_(ring),
+      incremental_(incremental),
+      size_(incremental ? incremental_size : whole_size),
+      limit_(memory_at_most / size_) {}
+
+std::unique_ptr<UringBuffers> UringBuffers::make(UringRing& ring, UringFeatures allowed) {
+    if (!allowed.has(UringFeature::buffer_ring)) return nullptr;
+    for (const bool incremental : {true, false}) {
+        if (incremental && !allowed.has(UringFeature::incremental)) continue;
+        std::unique_ptr<UringBuffers> buffers(new UringBuffers(ring, incremental));
+        const std::size_t bytes = buffers->limit_ * sizeof(io_uring_buf);
+        void* const memory =
+            ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (memory == MAP_FAILED) return nullptr;
+        // As with the ring: none of a forked child's business. Refused: it copies the page.
+        (void)::madvise(memory, bytes, MADV_DONTFORK);
+        io_uring_buf_reg registration{};
+        registration.ring_addr = reinterpret_cast<std::uintptr_t>(memory);
+        registration.ring_entries = buffers->limit_;
+        registration.bgid = group;
+        if (incremental) set_flags(registration, uring_constants::buffers_incremental);
+        if (io_uring_register_buf_ring(&ring.raw(), &registration, 0) != 0) {
+            ::munmap(memory, bytes);
+            continue;
+        }
+        buffers->entries_ = static_cast<io_uring_buf*>(memory);
+        buffers->buffers_.reserve(buffers->limit_);
+        buffers->grow();
+        return buffers;
+    }
+    return nullptr;
+}
+
+UringBuffers::~UringBuffers() {
+    if (entries_ == nullptr) return;
+    // An error would mean that it is not registered, and nothing is lost.
+    (void)io_uring_unregister_buf_ring(&ring_.raw(), group);
+    ::munmap(entries_, limit_ * sizeof(io_uring_buf));
+}
+
+bool UringBuffers::grow() {
+    const auto before = static_cast<std::uint32_t>(buffers_.size());
+    const std::uint32_t after = std::min(limit_, std::max(memory_at_first / size_, 2 * before));
+    for (std::uint32_t index = before; index < after; ++index) {
+        buffers_.push_back(Buffer{.memory = std::make_unique_for_overwrite<std::byte[]>(size_)});
+        ASAN_POISON_MEMORY_REGION(buffers_.back().memory.get(), size_);
+        lend_to_kernel(static_cast<std::uint16_t>(index));
+    }
+    return after > before;
+}
+
+// How far the kernel has filled a buffer is counted here: whether it says that it will go on (F_BUF_MORE) is
+// not to be relied upon, it has been wrong at the end of a stream (liburing 1545).
+std::byte* UringBuffers::take(std::uint16_t index, std::uint32_t size) {
+    Buffer& buffer = buffers_[index];
+    assert(buffer.with_kernel && buffer.filled + size <= size_);
+    std::byte* const bytes = buffer.memory.get() + buffer.filled;
+    ASAN_UNPOISON_MEMORY_REGION(bytes, size);
+    buffer.filled += size;
+    ++buffer.taken;
+    if (!incremental_ || buffer.filled == size_) {
+        buffer.with_kernel = false;
+        --with_kernel_;
+    }
+    return bytes;
+}
+
+void UringBuffers::give_back(std::uint16_t index, const std::byte* bytes, std::uint32_t size) {
+    ASAN_POISON_MEMORY_REGION(bytes, size);
+    Buffer& buffer = buffers_[index];
+    if (--buffer.taken == 0 && !buffer.with_kernel) lend_to_kernel(index);
+}
+
+void UringBuffers::give_back_unused(std::uint16_t index) {
+    if (incremental_) return;
+    take(index, 0);
+    give_back(index, nullptr, 0);
+}
+
+void UringBuffers::lend_to_kernel(std::uint16_t index) {
+    Buffer& buffer = buffers_[index];
+    buffer.filled = 0;
+    buffer.with_kernel = true;
+    ++with_kernel_;
+    io_uring_buf& entry = entries_[tail_++ & (limit_ - 1)];
+    entry.addr = reinterpret_cast<std::uintptr_t>(buffer.memory.get());
+    entry.len = size_;
+    entry.bid = index;
+}
+
+// The ring's tail lies in a field of the first entry that entries do not use.
+void UringBuffers::publish() {
+    auto* const ring = reinterpret_cast<io_uring_buf_ring*>(entries_);
+    if (ring->tail != tail_) io_uring_smp_store_release(&ring->tail, tail_);
+}
+
+}  // namespace confab

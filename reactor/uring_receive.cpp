@@ -1,0 +1,300 @@
+// The half of UringMechanism that receives and accepts: what is armed, and what comes of it.
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cassert>
+#include <utility>
+
+#include "reactor/accept_errors.hpp"
+#include "reactor/system_calls.hpp"
+#include "reactor/uring.hpp"
+#include "reactor/uring_buffers.hpp"
+#include "reactor/uring_ring.hpp"
+
+namespace confab {
+
+using system_calls::repeated;
+
+namespace {
+
+// What may come for a reader who does not read before his receive is stopped; the kernel's own bound on one
+// round of an armed receive (32 pieces) comes on top.
+constexpr std::uint32_t queued_bytes_limit = 64 * 1024;
+constexpr std::uint16_t queued_pieces_limit = 16;
+
+// Connections that may be accepted for a listener who does not ask before his accept is stopped.
+constexpr std::uint16_t queued_connections_limit = 16;
+
+// Accepts that are over at once in one turn, so that a storm of connections lets others in between.
+constexpr unsigned accepts_at_once_limit = 32;
+
+// Of a receive that found no provided buffer: enough to go on with, as long as that lasts.
+constexpr std::size_t own_memory_size = 4 * 1024;
+
+}  // namespace
+
+// --- Receiving
+// --------------------------------------------------------------------------------------------------
+
+bool UringMechanism::submit_receive(UringDescriptor& descriptor, Operation& operation) {
+    operation.bytes = {};
+    // Bytes that are handed out but have not reached their receiver stay, too, until the receive after this.
+    if (descriptor.handed_out == 0) give_back_lent(descriptor);
+    if (descriptor.first != nullptr) {
+        lend(descriptor, operation);
+    } else if (descriptor.error != 0) {
+        hand_out(descriptor, operation, std::exchange(descriptor.error, 0));
+    } else {
+        job_list::append(descriptor.waiting, operation);
+        if (descriptor.armed == UringDescriptor::Armed::nothing) arm_receive(descriptor, true);
+    }
+    return false;
+}
+
+void UringMechanism::arm_receive(UringDescriptor& descriptor, bool may_use_buffers) {
+    io_uring_sqe& entry = next_entry();
+    ++descriptor.requests;
+    if (!may_use_buffers || buffers_ == nullptr || !(buffers_->any_left() || buffers_->grow())) {
+        descriptor.armed = UringDescriptor::Armed::poll;
+        io_uring_prep_poll_add(&entry, descriptor.fd, POLLIN | POLLRDHUP);
+        label(entry, Tag::armed, &descriptor);
+        return;
+    }
+    descriptor.armed = UringDescriptor::Armed::receive;
+    const bool multishot = features_.has(UringFeature::multishot_receive);
+    const bool capped = !multishot || features_.has(UringFeature::receive_cap);
+    const std::size_t cap = capped && features_.has(UringFeature::incremental) ? receive_size_ : 0;
+    if (multishot) {
+        io_uring_prep_recv_multishot(&entry, descriptor.fd, nullptr, cap, 0);
+    } else {
+        io_uring_prep_recv(&entry, descriptor.fd, nullptr, cap, 0);
+    }
+    entry.flags |= IOSQE_BUFFER_SELECT;
+    entry.buf_group = UringBuffers::group;
+    label(entry, Tag::armed, &descriptor);
+}
+
+void UringMechanism::received(UringDescriptor& descriptor, const io_uring_cqe& completion) {
+    const auto index = static_cast<std::uint16_t>(completion.flags >> IORING_CQE_BUFFER_SHIFT);
+    if (completion.res <= 0) {
+        if ((completion.flags & IORING_CQE_F_BUFFER) != 0) buffers_->give_back_unused(index);
+        receive_ended(descriptor, completion.res);
+        return;
+    }
+    const auto size = static_cast<std::uint32_t>(completion.res);
+    queue(
+        descriptor,
+        Arrival{
+            .next = nullptr, .bytes = buffers_->take(index, size), .size = size, .buffer = index, .fd = -1});
+    while (descriptor.waiting != nullptr && descriptor.first != nullptr) {
+        lend(descriptor, next_waiting(descriptor));
+    }
+    if (descriptor.queued_bytes >= queued_bytes_limit || descriptor.queued >= queued_pieces_limit) {
+        stop(descriptor);
+    }
+}
+
+// What ended without bytes: the end of the stream, which the kernel will tell again, and errors, which it
+// tells once. A receive that found no buffer goes on in another way; one that was stopped is armed again by
+// the caller.
+void UringMechanism::receive_ended(UringDescriptor& descriptor, int result) {
+    if (result == -ENOBUFS) {
+        ++ledger().buffers_exhausted;
+        if (descriptor.waiting != nullptr && descriptor.closing == nullptr) {
+            arm_receive(descriptor, buffers_->grow());
+        }
+    } else if (result == -ECANCELED || result == -EINTR || result == -EAGAIN) {
+        return;
+    } else if (descriptor.waiting != nullptr) {
+        hand_out(descriptor, next_waiting(descriptor), result);
+    } else {
+        descriptor.error = result;
+    }
+}
+
+// `finish` makes the call.
+void UringMechanism::became_readable(UringDescriptor& descriptor, int result) {
+    if (result < 0) {
+        receive_ended(descriptor, result);
+    } else if (descriptor.waiting != nullptr) {
+        hand_out(descriptor, next_waiting(descriptor), -EAGAIN);
+    }
+}
+
+// False: it was too early, the operation waits again.
+bool UringMechanism::receive_by_call(UringDescriptor& descriptor, Operation& operation) {
+    const std::size_t size = scratch_ ? receive_size_ : std::min(receive_size_, own_memory_size);
+    std::unique_ptr<std::byte[]> own;
+    if (!scratch_) own = std::make_unique_for_overwrite<std::byte[]>(size);
+    std::byte* const target = scratch_ ? scratch_.get() : own.get();
+    const auto received = repeated(ledger(), SystemCall::receive,
+                                   [&] { return ::recv(operation.fd, target, size, MSG_DONTWAIT); });
+    if (received == -EAGAIN) {
+        operation.state = Operation::State::in_flight;
+        job_list::append(descriptor.waiting, operation);
+        arm_again(descriptor);
+        return false;
+    }
+    operation.result = static_cast<int>(received);
+    arm_again(descriptor);
+    if (received <= 0) return true;
+    operation.bytes = LentBytes(target, static_cast<std::size_t>(received));
+    ++ledger().receives;
+    ledger().bytes_received += static_cast<std::uint64_t>(received);
+    if (!scratch_) {
+        Arrival& arrival = arrivals_.get();
+        arrival = {.next = descriptor.lent,
+                   .bytes = own.release(),
+                   .size = static_cast<std::uint32_t>(received),
+                   .buffer = Arrival::own_memory,
+                   .fd = -1};
+        descriptor.lent = &arrival;
+    }
+    return true;
+}
+
+// Hands `operation` the oldest bytes that are queued, no more than one receive may lend.
+void UringMechanism::lend(UringDescriptor& descriptor, Operation& operation) {
+    Arrival* arrival = descriptor.first;
+    if (arrival->size > receive_size_) {
+        Arrival& rest = *arrival;
+        arrival = &arrivals_.get();
+        *arrival = rest;
+        arrival->size = static_cast<std::uint32_t>(receive_size_);
+        rest.bytes += arrival->size;
+        rest.size -= arrival->size;
+        buffers_->split(rest.buffer);
+        descriptor.queued_bytes -= arrival->size;
+    } else {
+        arrival = &unqueue(descriptor);
+    }
+    arrival->next = descriptor.lent;
+    descriptor.lent = arrival;
+    operation.bytes = LentBytes(arrival->bytes, arrival->size);
+    ++ledger().receives;
+    ledger().bytes_received += arrival->size;
+    hand_out(descriptor, operation, static_cast<int>(arrival->size));
+}
+
+void UringMechanism::give_back(Arrival& arrival) {
+    if (arrival.fd >= 0) {
+        // Nobody will ever ask for this connection: its listener is closed.
+        (void)system_calls::once(ledger(), SystemCall::close, [&] { return ::close(arrival.fd); });
+    } else if (arrival.buffer == Arrival::own_memory) {
+        delete[] arrival.bytes;
+    } else {
+        buffers_->give_back(arrival.buffer, arrival.bytes, arrival.size);
+    }
+    arrivals_.put(arrival);
+}
+
+void UringMechanism::give_back_lent(UringDescriptor& descriptor) {
+    while (Arrival* const arrival = descriptor.lent) {
+        descriptor.lent = arrival->next;
+        give_back(*arrival);
+    }
+}
+
+// --- Accepting
+// --------------------------------------------------------------------------------------------------
+
+bool UringMechanism::submit_accept(UringDescriptor& descriptor, Operation& operation) {
+    if (descriptor.first != nullptr) {
+        Arrival& arrival = unqueue(descriptor);
+        operation.result = arrival.fd;
+        arrivals_.put(arrival);
+        if (++accepts_at_once_ <= accepts_at_once_limit) return true;
+        hand_out(descriptor, operation, operation.result);
+        return false;
+    }
+    job_list::append(descriptor.waiting, operation);
+    if (descriptor.armed == UringDescriptor::Armed::nothing) arm_accept(descriptor);
+    return false;
+}
+
+void UringMechanism::arm_accept(UringDescriptor& descriptor) {
+    io_uring_sqe& entry = next_entry();
+    if (features_.has(UringFeature::multishot_accept)) {
+        io_uring_prep_multishot_accept(&entry, descriptor.fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    } else {
+        io_uring_prep_accept(&entry, descriptor.fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    }
+    label(entry, Tag::armed, &descriptor);
+    descriptor.armed = UringDescriptor::Armed::accept;
+    ++descriptor.requests;
+}
+
+// An error that nobody waits for is dropped: the next accept will meet it again, or it is over.
+void UringMechanism::accepted(UringDescriptor& descriptor, int result) {
+    if (result >= 0) {
+        if (UringDescriptor* const stale = descriptors_.find(result)) forget(*stale);
+        if (descriptor.waiting == nullptr) {
+            queue(descriptor,
+                  Arrival{.next = nullptr, .bytes = nullptr, .size = 0, .buffer = 0, .fd = result});
+            if (descriptor.queued >= queued_connections_limit) stop(descriptor);
+            return;
+        }
+    } else if (result == -ECANCELED || result == -EINTR || result == -EAGAIN ||
+               is_error_of_one_connection(-result)) {
+        return;
+    }
+    if (descriptor.waiting != nullptr) hand_out(descriptor, next_waiting(descriptor), result);
+}
+
+// --- What is armed, and what came when nobody waited
+// ------------------------------------------------------------
+
+void UringMechanism::armed_completed(UringDescriptor& descriptor, const io_uring_cqe& completion) {
+    const UringDescriptor::Armed what = descriptor.armed;
+    if ((completion.flags & IORING_CQE_F_MORE) == 0) {
+        descriptor.armed = UringDescriptor::Armed::nothing;
+        descriptor.stopping = descriptor.tried_harder = false;
+        --descriptor.requests;
+    }
+    switch (what) {
+        case UringDescriptor::Armed::receive:
+            received(descriptor, completion);
+            break;
+        case UringDescriptor::Armed::poll:
+            became_readable(descriptor, completion.res);
+            break;
+        case UringDescriptor::Armed::accept:
+            accepted(descriptor, completion.res);
+            break;
+        case UringDescriptor::Armed::nothing:
+            assert(false && "nothing was armed");
+    }
+    // A poll is armed again when the call it led to has been made.
+    if (what != UringDescriptor::Armed::poll || completion.res < 0) arm_again(descriptor);
+    settle(descriptor);
+}
+
+void UringMechanism::arm_again(UringDescriptor& descriptor) {
+    if (descriptor.waiting == nullptr || descriptor.armed != UringDescriptor::Armed::nothing) return;
+    if (static_cast<const Operation*>(descriptor.waiting)->kind == Operation::Kind::accept) {
+        arm_accept(descriptor);
+    } else {
+        arm_receive(descriptor, true);
+    }
+}
+
+void UringMechanism::queue(UringDescriptor& descriptor, const Arrival& arrival) {
+    Arrival& kept = arrivals_.get();
+    kept = arrival;
+    (descriptor.first == nullptr ? descriptor.first : descriptor.last->next) = &kept;
+    descriptor.last = &kept;
+    ++descriptor.queued;
+    descriptor.queued_bytes += kept.size;
+}
+
+Arrival& UringMechanism::unqueue(UringDescriptor& descriptor) {
+    Arrival& oldest = *descriptor.first;
+    descriptor.first = oldest.next;
+    --descriptor.queued;
+    descriptor.queued_bytes -= oldest.size;
+    return oldest;
+}
+
+}  // namespace confab
