@@ -80,6 +80,10 @@ class Mechanism {
     /// Makes the current or next `wait` return. Any thread.
     virtual void wake() noexcept = 0;
 
+    /// No operation in flight is over before this instant unless somebody acts first. A kernel does not tell:
+    /// any time. A simulated world knows its future: `never` when there is nothing in it.
+    virtual Instant next_completion() const { return Instant::min(); }
+
     /// The time.
     virtual Instant now() const { return Clock::now(); }
 

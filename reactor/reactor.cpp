@@ -1,5 +1,6 @@
 #include "reactor/reactor.hpp"
 
+#include <algorithm>
 #include <cassert>
 #include <cstdlib>
 #include <utility>
@@ -202,8 +203,16 @@ void Reactor::finish(Operation& operation) {
     operation.complete(operation);  // which may destroy it
 }
 
+Instant Reactor::next_due() const {
+    const bool something_to_run = !ready_.empty() || !end_of_turn_.empty() ||
+                                  inbox_.load(std::memory_order_acquire) != nullptr;
+    if (something_to_run) return Instant::min();
+    return std::min(timers_.next(), in_flight_ == 0 ? never : mechanism_->next_completion());
+}
+
 bool Reactor::nothing_can_ever_run() const {
-    return ready_.empty() && end_of_turn_.empty() && in_flight_ == 0 && timers_.empty() &&
+    return ready_.empty() && end_of_turn_.empty() && timers_.empty() &&
+           (in_flight_ == 0 || mechanism_->next_completion() == never) &&
            holds_.load(std::memory_order_acquire) == 0 && inbox_.load(std::memory_order_acquire) == nullptr;
 }
 

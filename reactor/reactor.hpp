@@ -50,7 +50,8 @@ class Reactor {
     /// Why `run` came back.
     enum class End : std::uint8_t {
         stopped,   ///< `stop` was called
-        deadlock,  ///< nothing is ready, in flight, timed or held: nothing can ever run again
+        deadlock,  ///< nothing is ready, in flight, timed or held: nothing can ever run again. Or all that is in
+                   ///< flight waits in a simulated network in which nothing can ever happen
     };
 
     /// Runs the loop until one of the above. May be called again.
@@ -59,6 +60,10 @@ class Reactor {
     /// One iteration that does not sleep. For driving several simulated reactors by turns. False: nothing was
     /// done.
     bool turn();
+
+    /// When a turn will find something to do, if nobody outside acts first: Instant::min() now, `never` not at
+    /// all. For driving simulated reactors.
+    Instant next_due() const;
 
     /// Makes `run` return after the current iteration. Any thread.
     void stop();
