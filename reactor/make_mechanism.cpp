@@ -8,6 +8,7 @@
 #include "reactor/epoll.hpp"
 #include "reactor/poll.hpp"
 #include "reactor/select.hpp"
+#include "reactor/simulated_mechanism.hpp"
 #include "reactor/uring.hpp"
 #include "reactor/uring_features.hpp"
 
@@ -43,9 +44,11 @@ std::unique_ptr<Mechanism> make_mechanism(const ReactorOptions& options, Ledger&
             return std::make_unique<EpollMechanism>(ledger, options.receive_size);
         case Waiting::uring:
             return make_uring(options, ledger, waiting, warning);
-        default:
-            throw std::invalid_argument("no such mechanism");
+        case Waiting::simulated:
+            if (options.network == nullptr) throw std::invalid_argument("simulated waiting needs a network");
+            return std::make_unique<SimulatedMechanism>(ledger, *options.network, options.receive_size);
     }
+    throw std::invalid_argument("no such mechanism");
 }
 
 }  // namespace confab

@@ -1,0 +1,450 @@
+#include "reactor/simulated_sockets.hpp"
+
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <functional>
+#include <limits>
+#include <stdexcept>
+#include <utility>
+
+#include "reactor/simulated_pipe.hpp"
+
+namespace confab {
+
+namespace {
+
+// What Linux does with a connection request that is not answered: repeated after 1 s, then after twice as
+// long each time, six times (tcp(7), tcp_syn_retries); given up after 127 s.
+constexpr Duration first_patience = std::chrono::seconds(1);
+constexpr int knocks_at_most = 7;
+static_assert(SimulatedSockets::connect_patience == first_patience * ((1 << knocks_at_most) - 1));
+
+// Any instant would do; not 0, which a handler may take for "not set".
+constexpr Instant start_of_time{std::chrono::hours(1)};
+
+}  // namespace
+
+struct SimulatedSockets::Socket {
+    enum class Kind : std::uint8_t { fresh, connecting, stream, listener };
+
+    std::uint64_t serial = 0;
+    int fd = -1;
+    Kind kind = Kind::fresh;
+    const char* origin = "";
+    int error = 0;  // to be told once, by the next call (SO_ERROR)
+
+    // A stream. Its peer is null when the other end is closed, or word of a reset is on its way here.
+    Socket* peer = nullptr;
+    SimulatedPipe incoming;
+    bool end_sent = false;
+    bool reading_shut = false;
+    bool broken = false;   // reset: nothing goes out or comes in any more
+    bool doomed = false;   // a reset is on its way here
+    bool starved = false;  // a send found too little room
+
+    // Connecting, or a listener.
+    std::uint16_t port = 0;
+    int knocks = 0;
+    bool shared = false;
+    std::vector<Socket*> backlog;
+};
+
+SimulatedSockets::SimulatedSockets(const SimulationOptions& options, SimulatedFaults& faults)
+    : options_(options), faults_(faults), now_(start_of_time), descriptor_limit_(options.descriptor_limit) {}
+
+SimulatedSockets::~SimulatedSockets() = default;
+
+void SimulatedSockets::detach(SimulatedWatcher& watcher) {
+    std::erase(watchers_, &watcher);
+    for (Event& event : agenda_) {
+        if (event.watcher == &watcher) event.watcher = nullptr;
+    }
+}
+
+// ---- The clock ----
+
+bool SimulatedSockets::later(const Event& one, const Event& other) {
+    return one.when != other.when ? one.when > other.when : one.order > other.order;
+}
+
+void SimulatedSockets::plan(Event event) {
+    event.order = events_planned_++;
+    agenda_.push_back(event);
+    std::ranges::push_heap(agenda_, later);
+}
+
+void SimulatedSockets::call_back(SimulatedWatcher& watcher, int fd, std::uint64_t token, Duration delay) {
+    plan({after(now_, delay), 0, Happening::call_back, fd, token, nullptr, &watcher});
+}
+
+void SimulatedSockets::plan_for(Socket& socket, Happening what, Duration delay) {
+    const Event event{after(now_, delay), 0, what, -1, socket.serial, &socket, nullptr};
+    if (delay > Duration::zero()) {
+        plan(event);
+    } else {
+        happen(event);
+    }
+}
+
+void SimulatedSockets::advance(Instant instant) {
+    while (!agenda_.empty() && agenda_.front().when <= instant) {
+        std::ranges::pop_heap(agenda_, later);
+        const Event event = agenda_.back();
+        agenda_.pop_back();
+        now_ = std::max(now_, event.when);
+        happen(event);
+    }
+    now_ = std::max(now_, instant);
+}
+
+void SimulatedSockets::happen(const Event& event) {
+    if (event.what == Happening::call_back) {
+        if (event.watcher != nullptr) event.watcher->called_back(event.fd, event.token);
+        return;
+    }
+    Socket& socket = *event.socket;
+    if (socket.serial != event.token) return;  // closed meanwhile
+    switch (event.what) {
+        case Happening::arrival:
+            if (socket.broken) return;
+            socket.incoming.arrive(now_);
+            changed(socket);
+            break;
+        case Happening::reset:
+            break_connection(socket, ECONNRESET);
+            break;
+        default:
+            knock(socket);
+    }
+}
+
+// ---- Descriptors ----
+
+SimulatedSockets::Socket* SimulatedSockets::find(int fd) const {
+    const auto index = static_cast<std::size_t>(fd - options_.first_descriptor);
+    return fd >= options_.first_descriptor && index < descriptors_.size() ? descriptors_[index] : nullptr;
+}
+
+SimulatedSockets::Socket& SimulatedSockets::make_socket(const char* origin) {
+    if (unused_.empty()) unused_.push_back(sockets_.emplace_back(std::make_unique<Socket>()).get());
+    Socket& socket = *unused_.back();
+    unused_.pop_back();
+    socket.serial = ++sockets_made_;
+    socket.origin = origin;
+    return socket;
+}
+
+// As new, but for the memory of its pipe and its backlog.
+void SimulatedSockets::recycle(Socket& socket) {
+    Socket fresh;
+    fresh.incoming = std::move(socket.incoming);
+    fresh.incoming.clear();
+    fresh.backlog = std::move(socket.backlog);
+    fresh.backlog.clear();
+    socket = std::move(fresh);
+    unused_.push_back(&socket);
+}
+
+int SimulatedSockets::open(Socket& socket) {
+    ++open_count_;
+    if (free_descriptors_.empty()) {
+        descriptors_.push_back(&socket);
+        return socket.fd = options_.first_descriptor + static_cast<int>(descriptors_.size()) - 1;
+    }
+    std::ranges::pop_heap(free_descriptors_, std::greater{});
+    const int index = free_descriptors_.back();
+    free_descriptors_.pop_back();
+    descriptors_[static_cast<std::size_t>(index)] = &socket;
+    return socket.fd = options_.first_descriptor + index;
+}
+
+int SimulatedSockets::close(int fd) {
+    Socket* const socket = find(fd);
+    if (socket == nullptr) return -EBADF;
+    for (const SimulatedWatcher* const watcher : watchers_) {
+        if (watcher->has_in_flight(fd)) {
+            throw std::logic_error("descriptor " + std::to_string(fd) +
+                                   " closed with an operation in flight:\n" + watcher->in_flight());
+        }
+    }
+    const int index = fd - options_.first_descriptor;
+    descriptors_[static_cast<std::size_t>(index)] = nullptr;
+    free_descriptors_.push_back(index);
+    std::ranges::push_heap(free_descriptors_, std::greater{});
+    --open_count_;
+    if (socket->kind == Socket::Kind::listener) close_listener(*socket);
+    if (socket->kind == Socket::Kind::stream) close_stream(*socket);
+    recycle(*socket);
+    return 0;
+}
+
+std::string SimulatedSockets::leaks() const {
+    std::string text;
+    for (const Socket* const socket : descriptors_) {
+        if (socket == nullptr) continue;
+        text += "descriptor " + std::to_string(socket->fd) + " (" + socket->origin + ") is open\n";
+    }
+    for (const SimulatedWatcher* const watcher : watchers_) text += watcher->in_flight();
+    return text;
+}
+
+void SimulatedSockets::changed(const Socket& socket) {
+    if (socket.fd < 0) return;  // in a backlog: nobody can wait for it
+    for (SimulatedWatcher* const watcher : watchers_) watcher->readiness_changed(socket.fd);
+}
+
+short SimulatedSockets::events(int fd) const {
+    const Socket* const socket = find(fd);
+    if (socket == nullptr) return POLLNVAL;
+    const bool error = socket->error != 0;
+    switch (socket->kind) {
+        case Socket::Kind::fresh:
+            return static_cast<short>(POLLOUT | POLLHUP | (error ? POLLERR | POLLIN : 0));
+        case Socket::Kind::connecting:
+            return 0;
+        case Socket::Kind::listener:
+            return socket->backlog.empty() ? 0 : POLLIN;
+        case Socket::Kind::stream:
+            break;
+    }
+    const bool no_more_in = socket->incoming.ended() || socket->reading_shut || socket->broken;
+    const bool no_more_out = socket->end_sent || socket->broken;
+    const bool readable = socket->incoming.readable() > 0 || no_more_in || error;
+    const bool room = socket->peer == nullptr || socket->peer->incoming.held() < options_.buffer_size;
+    return static_cast<short>((readable ? POLLIN : 0) | (no_more_in ? POLLRDHUP : 0) |
+                              (room || no_more_out || error ? POLLOUT : 0) |
+                              (no_more_in && no_more_out ? POLLHUP : 0) | (error ? POLLERR : 0));
+}
+
+// ---- Connecting ----
+
+int SimulatedSockets::listen(std::uint16_t port, bool shared) {
+    if (free_descriptors() <= 0) return -EMFILE;
+    const auto taken = [&](const Socket* listener) {
+        return listener->port == port && !(shared && listener->shared);
+    };
+    if (port == 0) port = free_port();
+    if (std::ranges::any_of(listeners_, taken)) return -EADDRINUSE;
+    Socket& socket = make_socket("listener");
+    socket.kind = Socket::Kind::listener;
+    socket.port = port;
+    socket.shared = shared;
+    listeners_.push_back(&socket);
+    return open(socket);
+}
+
+std::uint16_t SimulatedSockets::free_port() {
+    do {
+        last_port_ = std::max<std::uint16_t>(static_cast<std::uint16_t>(last_port_ + 1), 32768);
+    } while (std::ranges::find(listeners_, last_port_, &Socket::port) != listeners_.end());
+    return last_port_;
+}
+
+int SimulatedSockets::socket() { return free_descriptors() > 0 ? open(make_socket("socket")) : -EMFILE; }
+
+std::pair<int, int> SimulatedSockets::connected_pair() {
+    Socket& one = make_socket("pair");
+    Socket& other = make_socket("pair");
+    one.kind = other.kind = Socket::Kind::stream;
+    one.peer = &other;
+    other.peer = &one;
+    const int first = open(one);
+    return {first, open(other)};
+}
+
+int SimulatedSockets::port(int fd) const {
+    const Socket* const socket = find(fd);
+    return socket != nullptr && socket->kind == Socket::Kind::listener ? socket->port : -EBADF;
+}
+
+int SimulatedSockets::connect(int fd, std::uint16_t port) {
+    Socket* const socket = find(fd);
+    if (socket == nullptr) return -EBADF;
+    if (socket->kind == Socket::Kind::connecting) return -EALREADY;
+    if (socket->kind != Socket::Kind::fresh) return -EISCONN;
+    socket->kind = Socket::Kind::connecting;
+    socket->port = port;
+    socket->knocks = 0;
+    plan_for(*socket, Happening::knock, faults_.travel_time());
+    return socket->kind == Socket::Kind::connecting ? -EINPROGRESS : connect_result(fd);
+}
+
+int SimulatedSockets::connect_result(int fd) {
+    Socket* const socket = find(fd);
+    if (socket == nullptr) return -EBADF;
+    if (socket->error != 0) return -std::exchange(socket->error, 0);
+    if (socket->kind == Socket::Kind::connecting) return -EAGAIN;
+    return socket->kind == Socket::Kind::stream ? 0 : -ENOTCONN;
+}
+
+SimulatedSockets::Socket* SimulatedSockets::listener_for(std::uint16_t port) {
+    const auto count = static_cast<std::uint64_t>(std::ranges::count(listeners_, port, &Socket::port));
+    if (count == 0) return nullptr;
+    std::uint64_t skipped = count == 1 ? 0 : faults_.below(count);
+    return *std::ranges::find_if(
+        listeners_, [&](const Socket* listener) { return listener->port == port && skipped-- == 0; });
+}
+
+void SimulatedSockets::knock(Socket& client) {
+    Socket* const listener = listener_for(client.port);
+    if (listener == nullptr) {
+        connection_failed(client, ECONNREFUSED);
+        return;
+    }
+    if (listener->backlog.size() >= options_.backlog) {
+        if (client.knocks == knocks_at_most) {
+            connection_failed(client, ETIMEDOUT);
+        } else {
+            plan_for(client, Happening::knock, first_patience * (1 << client.knocks++));
+        }
+        return;
+    }
+    Socket& server = make_socket("accepted");
+    server.kind = client.kind = Socket::Kind::stream;
+    server.peer = &client;
+    client.peer = &server;
+    listener->backlog.push_back(&server);
+    changed(*listener);
+    changed(client);
+}
+
+void SimulatedSockets::connection_failed(Socket& client, int error) {
+    client.kind = Socket::Kind::fresh;
+    client.error = error;
+    changed(client);
+}
+
+int SimulatedSockets::accept(int fd) {
+    Socket* const listener = find(fd);
+    if (listener == nullptr) return -EBADF;
+    if (listener->kind != Socket::Kind::listener) return -EINVAL;
+    if (listener->backlog.empty()) return -EAGAIN;
+    if (free_descriptors() <= 0) return -EMFILE;
+    Socket& socket = *listener->backlog.front();
+    listener->backlog.erase(listener->backlog.begin());
+    return open(socket);
+}
+
+bool SimulatedSockets::abort_next(int fd) {
+    Socket* const listener = find(fd);
+    if (listener == nullptr || listener->backlog.empty()) return false;
+    Socket& socket = *listener->backlog.front();
+    listener->backlog.erase(listener->backlog.begin());
+    send_reset(socket);
+    recycle(socket);
+    return true;
+}
+
+void SimulatedSockets::close_listener(Socket& socket) {
+    std::erase(listeners_, &socket);
+    for (Socket* const waiting : socket.backlog) {
+        send_reset(*waiting);
+        recycle(*waiting);
+    }
+}
+
+// ---- Streams ----
+
+void SimulatedSockets::deliver(Socket& target, Bytes bytes, bool end) {
+    SimulatedPipe& pipe = target.incoming;
+    const Instant arrival = std::max(pipe.last_arrival(), after(now_, faults_.travel_time()));
+    if (!bytes.empty()) pipe.put(bytes, arrival);
+    if (end) pipe.put_end(arrival);
+    plan_for(target, Happening::arrival, arrival - now_);
+}
+
+int SimulatedSockets::send(int fd, Bytes bytes) {
+    Socket* const socket = find(fd);
+    if (socket == nullptr) return -EBADF;
+    if (socket->error != 0) return -std::exchange(socket->error, 0);
+    if (socket->kind == Socket::Kind::connecting) return -EAGAIN;
+    if (socket->kind != Socket::Kind::stream || socket->end_sent || socket->broken) return -EPIPE;
+    bytes = bytes.first(std::min<std::size_t>(bytes.size(), std::numeric_limits<int>::max()));
+    if (bytes.empty()) return 0;
+    if (socket->peer == nullptr) {
+        // Nobody is there any more: the bytes go out all the same, and a reset comes back.
+        if (!std::exchange(socket->doomed, true)) {
+            plan_for(*socket, Happening::reset, faults_.travel_time());
+        }
+        return static_cast<int>(bytes.size());
+    }
+    const std::size_t held = socket->peer->incoming.held();
+    const std::size_t room = held < options_.buffer_size ? options_.buffer_size - held : 0;
+    if (room < bytes.size()) socket->starved = true;
+    if (room == 0) return -EAGAIN;
+    bytes = bytes.first(std::min(room, bytes.size()));
+    deliver(*socket->peer, bytes, false);
+    return static_cast<int>(bytes.size());
+}
+
+std::size_t SimulatedSockets::readable(int fd) const {
+    const Socket* const socket = find(fd);
+    return socket == nullptr ? 0 : socket->incoming.readable();
+}
+
+int SimulatedSockets::receive(int fd, std::span<std::byte> target) {
+    Socket* const socket = find(fd);
+    if (socket == nullptr) return -EBADF;
+    const std::size_t count = socket->incoming.take(target);
+    if (count > 0) {
+        if (socket->peer != nullptr && std::exchange(socket->peer->starved, false)) changed(*socket->peer);
+        return static_cast<int>(count);
+    }
+    if (socket->error != 0) return -std::exchange(socket->error, 0);
+    if (socket->kind == Socket::Kind::connecting) return -EAGAIN;
+    if (socket->kind != Socket::Kind::stream) return -ENOTCONN;
+    const bool over = socket->incoming.ended() || socket->reading_shut || socket->broken;
+    return over ? 0 : -EAGAIN;
+}
+
+int SimulatedSockets::shutdown(int fd, int how) {
+    Socket* const socket = find(fd);
+    if (socket == nullptr) return -EBADF;
+    if (how != SHUT_RD && how != SHUT_WR && how != SHUT_RDWR) return -EINVAL;
+    if (socket->kind != Socket::Kind::stream || socket->broken) return -ENOTCONN;
+    if (how != SHUT_WR) socket->reading_shut = true;
+    if (how != SHUT_RD && !std::exchange(socket->end_sent, true) && socket->peer != nullptr) {
+        deliver(*socket->peer, {}, true);
+    }
+    changed(*socket);
+    return 0;
+}
+
+void SimulatedSockets::close_stream(Socket& socket) {
+    if (socket.peer == nullptr) return;
+    if (socket.incoming.held() > 0) {
+        send_reset(socket);
+        return;
+    }
+    Socket& peer = *std::exchange(socket.peer, nullptr);
+    peer.peer = nullptr;
+    if (!socket.end_sent) deliver(peer, {}, true);
+}
+
+void SimulatedSockets::reset(int fd, int error) {
+    Socket* const socket = find(fd);
+    if (socket == nullptr || socket->kind != Socket::Kind::stream || socket->broken) return;
+    send_reset(*socket);
+    break_connection(*socket, error);
+}
+
+// The end at `socket` is gone; the other end hears of it when word gets there.
+void SimulatedSockets::send_reset(Socket& socket) {
+    Socket* const peer = std::exchange(socket.peer, nullptr);
+    if (peer == nullptr) return;
+    peer->peer = nullptr;
+    if (!std::exchange(peer->doomed, true)) plan_for(*peer, Happening::reset, faults_.travel_time());
+}
+
+void SimulatedSockets::break_connection(Socket& socket, int error) {
+    if (socket.broken) return;
+    socket.broken = true;
+    socket.error = error;
+    socket.incoming.cut();
+    changed(socket);
+}
+
+}  // namespace confab
