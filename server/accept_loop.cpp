@@ -1,0 +1,83 @@
+#include "server/accept_loop.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <system_error>
+
+#include "coro/listener.hpp"
+#include "coro/sleep.hpp"
+#include "coro/stream.hpp"
+
+namespace confab {
+
+namespace {
+
+// Nobody tells when a descriptor becomes free somewhere in the system, so accepting is tried again after a
+// while, at first soon, then less often.
+constexpr Duration shortest_pause = std::chrono::milliseconds(10);
+constexpr Duration longest_pause = std::chrono::milliseconds(500);
+
+bool is_exhaustion(const std::error_code& error) {
+    return error == std::errc::too_many_files_open || error == std::errc::too_many_files_open_in_system ||
+           error == std::errc::no_buffer_space || error == std::errc::not_enough_memory;
+}
+
+}  // namespace
+
+SlotQueue::FreedJob::FreedJob(SlotQueue& owner)
+    : Job([](Job& job) noexcept {
+          SlotQueue& self = static_cast<FreedJob&>(job).queue;
+          self.slots_.acknowledge(self.asker_);
+          self.waiting_.wake_all();
+      }),
+      queue(owner) {}
+
+SlotQueue::SlotQueue(ConnectionSlots& slots, Reactor& reactor)
+    : slots_(slots), freed_(*this), asker_(reactor, freed_) {}
+
+SlotQueue::~SlotQueue() { slots_.forget(asker_); }
+
+task<bool> SlotQueue::take() {
+    static constexpr WaitKind kind = WaitList::kind("connection slot");
+    if (slots_.take(asker_)) co_return true;
+    spdlog::warn("as many connections as allowed (--max-connections): accepting pauses");
+    try {
+        do {
+            co_await WaitList::Awaiter(waiting_, kind, false, std::source_location::current());
+        } while (!slots_.take(asker_));
+    } catch (const task_canceled&) {
+        co_return false;
+    }
+    spdlog::info("accepting again");
+    co_return true;
+}
+
+// First the connection, then its slot: a reactor to which nobody comes keeps no slot from the others.
+task<int> AcceptLoop::next() {
+    const int fd = co_await next_without_slot();
+    const bool has_slot = co_await slots_.take();
+    if (!has_slot) {
+        co_await close_descriptor(fd);
+        TaskContext::current()->throw_stop();
+    }
+    co_return fd;
+}
+
+task<int> AcceptLoop::next_without_slot() {
+    Duration pause = shortest_pause;
+    while (true) {
+        const auto accepted = co_await accept(listener_);
+        if (accepted) {
+            if (pause != shortest_pause) spdlog::info("accepting again");
+            co_return *accepted;
+        }
+        if (TaskContext::current()->stop_requested()) TaskContext::current()->throw_stop();
+        if (!is_exhaustion(accepted.error())) throw std::system_error(accepted.error(), "accept");
+        if (pause == shortest_pause) spdlog::warn("accepting pauses: {}", accepted.error().message());
+        co_await sleep(pause);
+        pause = std::min(pause * 2, longest_pause);
+    }
+}
+
+}  // namespace confab

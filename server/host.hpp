@@ -1,0 +1,70 @@
+// Internal to server: what runs on one thread of a server.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "pools/annotated_mutex.hpp"
+#include "reactor/ledger.hpp"
+#include "reactor/reactor.hpp"
+#include "server/application.hpp"
+#include "server/byte_apps.hpp"
+#include "server/connection_slots.hpp"
+#include "server/strategy.hpp"
+
+namespace confab {
+
+/// What all hosts of a server share. Outlives them.
+struct HostContext {
+    Application& application;
+    const Strategy& strategy;
+    const ReactorOptions& reactor_options;
+    const StreamLimits& stream_limits;
+    ConnectionSlots& slots;
+
+    // Any thread.
+    Mutex mutex{};
+    Ledger ledger CONFAB_GUARDED_BY(mutex){};      ///< of the reactors that have ended
+    bool warned CONFAB_GUARDED_BY(mutex) = false;  ///< the mechanism's warning has been said
+
+    void add(const Ledger& of_one_reactor);
+    void warn_once(const Reactor& reactor);
+};
+
+/// Something that serves connections on the thread that calls `serve`, until drained.
+class Host {
+  public:
+    Host() = default;
+    Host(const Host&) = delete;
+    Host& operator=(const Host&) = delete;
+    virtual ~Host() = default;
+
+    /// Serves what comes to `listeners`, which become its own, until `drain`; returns when the last
+    /// connection has been closed. Throws std::system_error when it cannot begin; calls `begun` when it can.
+    virtual void serve(std::vector<int> listeners, const std::function<void()>& begun) = 0;
+
+    /// Stops accepting, has the connections end, and `serve` return. Any thread; only between `begun` and the
+    /// end of `serve`. Once.
+    virtual void drain() = 0;
+};
+
+/// Something to be done on a reactor's own thread, asked for by another.
+class DrainJob : Job {
+  public:
+    explicit DrainJob(std::function<void()> drain);
+    /// Any thread, once.
+    void post_to(Reactor& reactor) { reactor.post(*this); }
+
+  private:
+    std::function<void()> drain_;
+};
+
+/// One reactor whose connections are tasks; with Strategy::one_at_a_time, one task after the other.
+std::unique_ptr<Host> make_task_host(HostContext& context);
+/// One reactor that accepts, and a thread with a reactor of its own for each connection.
+std::unique_ptr<Host> make_thread_host(HostContext& context);
+/// One reactor whose connections are state machines.
+std::unique_ptr<Host> make_callback_host(HostContext& context, Transform transform);
+
+}  // namespace confab

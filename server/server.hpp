@@ -1,0 +1,76 @@
+// Public: a server: listeners, a strategy, an application, and a way to end.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "reactor/endpoint.hpp"
+#include "reactor/ledger.hpp"
+#include "server/application.hpp"
+#include "server/byte_apps.hpp"
+#include "server/strategy.hpp"
+
+namespace confab {
+
+/// What a connection may take of the server, with the reasons for the defaults.
+struct ServerLimits {
+    /// More would need more descriptors than most systems give a process, and is a decision.
+    std::size_t connections = 100'000;
+    /// Who says nothing at all for ten minutes is a port scanner, or gone.
+    Duration first_byte = std::chrono::minutes(10);
+    /// People fall silent for long; peers that vanished without a word are to be found some day.
+    Duration idle = std::chrono::hours(1);
+    /// A peer that takes nothing for this long, while it is owed something, is gone.
+    Duration send = std::chrono::seconds(30);
+};
+
+struct ServerOptions {
+    std::vector<std::string> listen{"127.0.0.1:8080"};  ///< as Endpoint::resolve reads them
+    Strategy strategy;
+    ServerLimits limits;
+    std::string uring_features = "all";
+};
+
+/// Runs an application on a strategy. One thread makes, starts and joins it.
+class Server {
+  public:
+    /// `application` outlives the server. `callback_transform`: what a strategy of callbacks does instead.
+    Server(ServerOptions options, Application& application, Transform callback_transform = nullptr);
+    Server(const Server&) = delete;
+    Server& operator=(const Server&) = delete;
+    /// Drains and joins if that has not been done.
+    ~Server();
+
+    /// Opens the listeners and starts the threads; returns when all accept. Throws std::runtime_error with a
+    /// sentence that says what and why ("cannot listen on 127.0.0.1:8080: Address already in use").
+    void start();
+
+    /// The addresses that are listened on, with real ports, in the order of the options.
+    const std::vector<Endpoint>& addresses() const { return addresses_; }
+
+    /// Stops accepting and has every connection end: what is owed is sent first. Any thread; once started.
+    void drain();
+
+    /// Waits until all has ended after `drain`.
+    void join();
+
+    /// The sum of the reactors' ledgers. Requires: joined.
+    Ledger ledger();
+
+  private:
+    struct Running;
+
+    void open_listeners(unsigned sets);
+    std::vector<int> listeners_of(unsigned set);
+
+    const ServerOptions options_;
+    Application& application_;
+    const Transform callback_transform_;
+    std::vector<Endpoint> addresses_;
+    std::vector<std::vector<Fd>> listeners_;  // a set for each host
+    std::unique_ptr<Running> running_;
+};
+
+}  // namespace confab

@@ -1,0 +1,214 @@
+#include <pthread.h>
+#include <spdlog/spdlog.h>
+
+#include <cerrno>
+#include <system_error>
+#include <unordered_set>
+
+#include "coro/listener.hpp"
+#include "coro/run.hpp"
+#include "coro/scope.hpp"
+#include "coro/sleep.hpp"
+#include "server/accept_loop.hpp"
+#include "server/connection.hpp"
+#include "server/host.hpp"
+
+namespace confab {
+
+namespace {
+
+// Handlers are coroutines, so their locals live in frames; what is left for the stack is shallow.
+constexpr std::size_t stack_size = 256 * 1024;
+
+// Threads are made for connections; when the system has no more, they are tried again after a while.
+constexpr Duration pause_without_threads = std::chrono::milliseconds(50);
+
+class ThreadHost;
+
+/// A connection with a thread and a reactor of its own. Made by the host, freed by it once the thread has
+/// ended.
+class ConnectionThread : public Job {
+  public:
+    ConnectionThread(ThreadHost& host, int fd);
+
+    /// 0, or the errno of pthread_create(3).
+    int start();
+    void join() { pthread_join(thread_, nullptr); }
+
+    /// Asks the connection to end, if it has begun. Called under the host's lock, which keeps the reactor
+    /// alive.
+    void drain() {
+        if (reactor_ != nullptr) drain_job_.post_to(*reactor_);
+    }
+
+  private:
+    friend class ThreadHost;
+    void run_on_thread();
+    void publish(Reactor* reactor, Worker* worker, scope* tasks);
+
+    ThreadHost& host_;
+    int fd_;
+    pthread_t thread_{};
+    Reactor* reactor_ = nullptr;  // guarded by the host's lock, as the next two; null unless the reactor runs
+    Worker* worker_ = nullptr;
+    scope* tasks_ = nullptr;
+    DrainJob drain_job_{[this] {
+        worker_->drain();
+        tasks_->request_stop();
+    }};
+};
+
+class ThreadHost final : public Host {
+  public:
+    explicit ThreadHost(HostContext& context) : context_(context), reactor_(context.reactor_options) {}
+
+    void serve(std::vector<int> listeners, const std::function<void()>& begun) override {
+        context_.warn_once(reactor_);
+        scope tasks(reactor_, OnFailure::ignore);
+        tasks_ = &tasks;
+        SlotQueue slots(context_.slots, reactor_);
+        slots_ = &slots;
+        for (const int listener : listeners) tasks.spawn(accept_from(listener), "accept");
+        begun();
+        run_until_joined(reactor_, tasks);
+        while (!threads_empty()) reactor_.run();  // each thread's end posts a job that stops this run
+        context_.add(reactor_.ledger());
+    }
+
+    void drain() override { drain_job_.post_to(reactor_); }
+
+  private:
+    friend class ConnectionThread;
+
+    task<void> accept_from(int listener) {
+        try {
+            AcceptLoop loop(listener, *slots_);
+            while (true) {
+                const int fd = co_await loop.next();
+                const bool started = co_await start_thread(fd);
+                if (!started) break;
+            }
+        } catch (const task_canceled&) {
+            // Draining.
+        } catch (const std::system_error& broken) {
+            spdlog::error("a listener is lost: {}", broken.what());
+        }
+        co_await close_descriptor(listener);
+    }
+
+    /// False: asked to stop before there was a thread; the connection is closed.
+    task<bool> start_thread(int fd) {
+        auto thread = std::make_unique<ConnectionThread>(*this, fd);
+        add(*thread);
+        bool said = false;
+        int error = thread->start();
+        while (error != 0) {
+            if (!said) spdlog::warn("no thread for a connection: {}", std::generic_category().message(error));
+            said = true;
+            try {
+                co_await sleep(pause_without_threads);
+            } catch (const task_canceled&) {
+                error = 0;
+            }
+            if (error == 0) {
+                remove(*thread);
+                co_await close_descriptor(fd);
+                co_return false;
+            }
+            error = thread->start();
+        }
+        thread.release();  // NOLINT(bugprone-unused-return-value): it frees itself through `over`
+        co_return true;
+    }
+
+    void add(ConnectionThread& thread) {
+        const MutexLock lock(mutex_);
+        threads_.insert(&thread);
+    }
+    void remove(ConnectionThread& thread) {
+        const MutexLock lock(mutex_);
+        threads_.erase(&thread);
+    }
+    bool threads_empty() {
+        const MutexLock lock(mutex_);
+        return threads_.empty();
+    }
+
+    // The last words of a connection's thread: the host joins it on its own thread.
+    static void over(Job& job) noexcept {
+        auto& thread = static_cast<ConnectionThread&>(job);
+        ThreadHost& self = thread.host_;
+        thread.join();
+        self.remove(thread);
+        delete &thread;
+        self.slots_->give_back();
+        self.reactor_.release_hold();
+        self.reactor_.stop();
+    }
+
+    HostContext& context_;
+    Reactor reactor_;
+    scope* tasks_ = nullptr;
+    SlotQueue* slots_ = nullptr;
+    DrainJob drain_job_{[this] {
+        tasks_->request_stop();
+        const MutexLock lock(mutex_);
+        draining_ = true;
+        for (ConnectionThread* const thread : threads_) thread->drain();
+    }};
+
+    Mutex mutex_;
+    std::unordered_set<ConnectionThread*> threads_ CONFAB_GUARDED_BY(mutex_);
+    bool draining_ CONFAB_GUARDED_BY(mutex_) = false;
+};
+
+ConnectionThread::ConnectionThread(ThreadHost& host, int fd) : Job(&ThreadHost::over), host_(host), fd_(fd) {}
+
+int ConnectionThread::start() {
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, stack_size);
+    host_.reactor_.hold();
+    const int error = pthread_create(
+        &thread_, &attributes,
+        [](void* self) -> void* {
+            static_cast<ConnectionThread*>(self)->run_on_thread();
+            return nullptr;
+        },
+        this);
+    if (error != 0) host_.reactor_.release_hold();
+    pthread_attr_destroy(&attributes);
+    return error;
+}
+
+void ConnectionThread::run_on_thread() {
+    Fd descriptor(fd_);
+    try {
+        Reactor reactor(host_.context_.reactor_options);
+        const std::unique_ptr<Worker> worker = host_.context_.application.make_worker(reactor);
+        scope tasks(reactor, OnFailure::ignore);
+        tasks.spawn(serve_connection(*worker, descriptor.release(), host_.context_.stream_limits),
+                    "connection");
+        publish(&reactor, worker.get(), &tasks);
+        run_until_joined(reactor, tasks);
+        publish(nullptr, nullptr, nullptr);
+        host_.context_.add(reactor.ledger());
+    } catch (const std::exception& thrown) {
+        spdlog::error("a connection is refused: {}", thrown.what());
+    }
+    host_.reactor_.post(*this);
+}
+
+void ConnectionThread::publish(Reactor* reactor, Worker* worker, scope* tasks) {
+    const MutexLock lock(host_.mutex_);
+    reactor_ = reactor;
+    worker_ = worker;
+    tasks_ = tasks;
+    if (host_.draining_) drain();
+}
+
+}  // namespace
+
+std::unique_ptr<Host> make_thread_host(HostContext& context) { return std::make_unique<ThreadHost>(context); }
+
+}  // namespace confab
