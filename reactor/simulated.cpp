@@ -61,6 +61,8 @@ void SimulatedNetwork::reset(int fd, int error) { sockets_->reset(fd, error); }
 
 void SimulatedNetwork::set_descriptor_limit(int limit) { sockets_->set_descriptor_limit(limit); }
 
+int SimulatedNetwork::open_descriptors() const { return sockets_->open_descriptors(); }
+
 Instant SimulatedNetwork::now() const { return sockets_->now(); }
 
 void SimulatedNetwork::pass(Duration duration) { sockets_->advance(after(now(), duration)); }

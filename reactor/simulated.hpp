@@ -126,6 +126,7 @@ class SimulatedNetwork {
     void reset(int fd, int error = ECONNRESET);
     /// From now on that many descriptors may be open; those beyond stay.
     void set_descriptor_limit(int limit);
+    int open_descriptors() const;
 
     // Time.
 

@@ -57,6 +57,7 @@ class SimulatedSockets {
     int socket();
     /// Requires: two descriptors are free.
     std::pair<int, int> connected_pair();
+    int open_descriptors() const { return open_count_; }
     int free_descriptors() const { return descriptor_limit_ - open_count_; }
     void set_descriptor_limit(int limit) { descriptor_limit_ = limit; }
 

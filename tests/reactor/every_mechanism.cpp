@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "tests/reactor/kernel_sockets.hpp"
+#include "tests/reactor/simulated_world.hpp"
 
 namespace confab::testing {
 
@@ -154,9 +155,21 @@ std::string absence(Waiting waiting) {
     }
 }
 
+void run_simulated(void (*body)(World&)) {
+    for (const SimulationOptions& options : simulated_worlds()) {
+        World world(Waiting::simulated, make_simulated_sockets(options));
+        INFO("in the simulated world of seed ", options.seed);
+        body(world);
+    }
+}
+
 }  // namespace
 
 void run_under(Waiting waiting, void (*body)(World&)) {
+    if (waiting == Waiting::simulated) {
+        run_simulated(body);
+        return;
+    }
     const std::string reason = absence(waiting);
     if (!reason.empty()) {
         MESSAGE("NOT TESTED: " << std::string(name(waiting)) << ": " << reason);

@@ -171,6 +171,9 @@ struct Epoll {
 struct Uring {
     static constexpr Waiting waiting = Waiting::uring;
 };
+struct Simulated {
+    static constexpr Waiting waiting = Waiting::simulated;
+};
 
 }  // namespace confab::testing
 
@@ -180,6 +183,7 @@ TYPE_TO_STRING_AS("select", confab::testing::Select);
 TYPE_TO_STRING_AS("poll", confab::testing::Poll);
 TYPE_TO_STRING_AS("epoll", confab::testing::Epoll);
 TYPE_TO_STRING_AS("uring", confab::testing::Uring);
+TYPE_TO_STRING_AS("simulated", confab::testing::Simulated);
 
 #define EVERY_MECHANISM_BODY(sentence, body, ...)              \
     static void body(confab::testing::World& world);           \
@@ -193,4 +197,8 @@ TYPE_TO_STRING_AS("uring", confab::testing::Uring);
                          confab::testing::Blocking, confab::testing::Busy, confab::testing::Select, \
                          confab::testing::Poll, confab::testing::Epoll, confab::testing::Uring)
 
-#define EVERY_MECHANISM(sentence) EVERY_REAL_MECHANISM(sentence)
+#define EVERY_MECHANISM(sentence)                                                                   \
+    EVERY_MECHANISM_BODY(sentence, DOCTEST_ANONYMOUS(body_under_every_mechanism_),                  \
+                         confab::testing::Blocking, confab::testing::Busy, confab::testing::Select, \
+                         confab::testing::Poll, confab::testing::Epoll, confab::testing::Uring,     \
+                         confab::testing::Simulated)
