@@ -84,7 +84,8 @@ class UringMechanism final : public Mechanism {
     void receive_ended(UringDescriptor& descriptor, int result);
     void became_readable(UringDescriptor& descriptor, int result);
     bool receive_by_call(UringDescriptor& descriptor, Operation& operation);
-    void lend(UringDescriptor& descriptor, Operation& operation);
+    void lend_queued(UringDescriptor& descriptor, Operation& operation);
+    void lend(UringDescriptor& descriptor, Operation& operation, Arrival& arrival);
     void give_back(Arrival& arrival);
     void give_back_lent(UringDescriptor& descriptor);
 
@@ -96,7 +97,7 @@ class UringMechanism final : public Mechanism {
     // What is armed, and what came when nobody waited.
     void armed_completed(UringDescriptor& descriptor, const io_uring_cqe& completion);
     void arm_again(UringDescriptor& descriptor);
-    void queue(UringDescriptor& descriptor, const Arrival& arrival);
+    void queue(UringDescriptor& descriptor, Arrival& arrival);
     Arrival& unqueue(UringDescriptor& descriptor);
     void stop(UringDescriptor& descriptor);
 

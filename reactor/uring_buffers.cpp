@@ -3,19 +3,8 @@
 #include <sys/mman.h>
 
 #include <algorithm>
-#include <cassert>
 
 #include "reactor/uring_constants.hpp"
-
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#include <sanitizer/asan_interface.h>
-#endif
-#endif
-#ifndef ASAN_POISON_MEMORY_REGION
-#define ASAN_POISON_MEMORY_REGION(address, size) ((void)(address), (void)(size))
-#define ASAN_UNPOISON_MEMORY_REGION(address, size) ((void)(address), (void)(size))
-#endif
 
 namespace confab {
 
@@ -92,28 +81,6 @@ bool UringBuffers::grow() {
     return after > before;
 }
 
-// How far the kernel has filled a buffer is counted here: whether it says that it will go on (F_BUF_MORE) is
-// not to be relied upon, it has been wrong at the end of a stream (liburing 1545).
-std::byte* UringBuffers::take(std::uint16_t index, std::uint32_t size) {
-    Buffer& buffer = buffers_[index];
-    assert(buffer.with_kernel && buffer.filled + size <= size_);
-    std::byte* const bytes = buffer.memory.get() + buffer.filled;
-    ASAN_UNPOISON_MEMORY_REGION(bytes, size);
-    buffer.filled += size;
-    ++buffer.taken;
-    if (!incremental_ || buffer.filled == size_) {
-        buffer.with_kernel = false;
-        --with_kernel_;
-    }
-    return bytes;
-}
-
-void UringBuffers::give_back(std::uint16_t index, const std::byte* bytes, std::uint32_t size) {
-    ASAN_POISON_MEMORY_REGION(bytes, size);
-    Buffer& buffer = buffers_[index];
-    if (--buffer.taken == 0 && !buffer.with_kernel) lend_to_kernel(index);
-}
-
 void UringBuffers::give_back_unused(std::uint16_t index) {
     if (incremental_) return;
     take(index, 0);
@@ -129,12 +96,6 @@ void UringBuffers::lend_to_kernel(std::uint16_t index) {
     entry.addr = reinterpret_cast<std::uintptr_t>(buffer.memory.get());
     entry.len = size_;
     entry.bid = index;
-}
-
-// The ring's tail lies in a field of the first entry that entries do not use.
-void UringBuffers::publish() {
-    auto* const ring = reinterpret_cast<io_uring_buf_ring*>(entries_);
-    if (ring->tail != tail_) io_uring_smp_store_release(&ring->tail, tail_);
 }
 
 }  // namespace confab

@@ -1,6 +1,7 @@
 // Internal to reactor: the buffers that a ring's receives pick from.
 #pragma once
 
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -8,6 +9,16 @@
 
 #include "reactor/operation.hpp"
 #include "reactor/uring_ring.hpp"
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#include <sanitizer/asan_interface.h>
+#endif
+#endif
+#ifndef ASAN_POISON_MEMORY_REGION
+#define ASAN_POISON_MEMORY_REGION(address, size) ((void)(address), (void)(size))
+#define ASAN_UNPOISON_MEMORY_REGION(address, size) ((void)(address), (void)(size))
+#endif
 
 namespace confab {
 
@@ -34,15 +45,38 @@ class UringBuffers {
     bool grow();
 
     /// The bytes of a completion that picked buffer `index`. They are the caller's until `give_back`.
-    std::byte* take(std::uint16_t index, std::uint32_t size);
+    ///
+    /// How far the kernel has filled a buffer is counted here: whether it says that it will go on
+    /// (F_BUF_MORE) is not to be relied upon, it has been wrong at the end of a stream (liburing 1545).
+    std::byte* take(std::uint16_t index, std::uint32_t size) {
+        Buffer& buffer = buffers_[index];
+        assert(buffer.with_kernel && buffer.filled + size <= size_);
+        std::byte* const bytes = buffer.memory.get() + buffer.filled;
+        ASAN_UNPOISON_MEMORY_REGION(bytes, size);
+        buffer.filled += size;
+        ++buffer.taken;
+        if (!incremental_ || buffer.filled == size_) {
+            buffer.with_kernel = false;
+            --with_kernel_;
+        }
+        return bytes;
+    }
     /// One more piece of what was taken will be given back.
     void split(std::uint16_t index) { ++buffers_[index].taken; }
-    void give_back(std::uint16_t index, const std::byte* bytes, std::uint32_t size);
+    void give_back(std::uint16_t index, const std::byte* bytes, std::uint32_t size) {
+        ASAN_POISON_MEMORY_REGION(bytes, size);
+        Buffer& buffer = buffers_[index];
+        if (--buffer.taken == 0 && !buffer.with_kernel) lend_to_kernel(index);
+    }
     /// The kernel said that a completion without bytes used up buffer `index`.
     void give_back_unused(std::uint16_t index);
 
     /// Lets the kernel see what was given back. To be called before entering it.
-    void publish();
+    void publish() {
+        auto* const ring =
+            reinterpret_cast<io_uring_buf_ring*>(entries_);  // its tail is where no entry has anything
+        if (ring->tail != tail_) io_uring_smp_store_release(&ring->tail, tail_);
+    }
 
   private:
     struct Buffer {

@@ -4,33 +4,15 @@
 
 namespace confab {
 
-void job_list::append(Job*& list, Job& job) {
-    Job** link = &list;
-    while (*link != nullptr) link = &(*link)->next;
-    job.next = nullptr;
-    *link = &job;
-}
-
-bool job_list::take_out(Job*& list, Job& job) {
-    for (Job** link = &list; *link != nullptr; link = &(*link)->next) {
-        if (*link != &job) continue;
-        *link = job.next;
-        job.next = nullptr;
-        return true;
-    }
-    return false;
-}
-
-UringDescriptor& UringDescriptors::get(int fd) {
+UringDescriptor& UringDescriptors::add(int fd) {
     const auto index = static_cast<std::size_t>(fd);
-    if (index >= table_.size()) table_.resize(std::bit_ceil(index + 1));
-    if (table_[index] == nullptr) {
-        UringDescriptor& fresh = pool_.get();
-        fresh.fd = fd;
-        fresh.in_use = true;
-        table_[index] = &fresh;
-    }
-    return *table_[index];
+    if (!has_room_for(fd)) table_.resize(std::bit_ceil(index + 1));
+    UringDescriptor& fresh = pool_.get();
+    fresh = {};
+    fresh.fd = fd;
+    fresh.in_use = true;
+    table_[index] = &fresh;
+    return fresh;
 }
 
 void UringDescriptors::detach(UringDescriptor& descriptor) {

@@ -51,9 +51,25 @@ struct UringDescriptor {
 
 /// The queue of operations that a descriptor keeps; each is linked by the `next` of its Job.
 namespace job_list {
-void append(Job*& list, Job& job);
+
+inline void append(Job*& list, Job& job) {
+    Job** link = &list;
+    while (*link != nullptr) link = &(*link)->next;
+    job.next = nullptr;
+    *link = &job;
+}
+
 /// False: `job` is not in it.
-bool take_out(Job*& list, Job& job);
+inline bool take_out(Job*& list, Job& job) {
+    for (Job** link = &list; *link != nullptr; link = &(*link)->next) {
+        if (*link != &job) continue;
+        *link = job.next;
+        job.next = nullptr;
+        return true;
+    }
+    return false;
+}
+
 }  // namespace job_list
 
 /// Objects that stay where they are and are used again: no allocation when warm, no search.
@@ -62,11 +78,12 @@ class StablePool {
     static_assert(std::is_trivially_destructible_v<Object>);
 
   public:
+    /// In whatever state it was put back.
     Object& get() {
-        if (free_.empty()) add();
+        if (free_.empty()) [[unlikely]]
+            add();
         Object& object = *free_.back();
         free_.pop_back();
-        object = Object{};
         return object;
     }
     void put(Object& object) { free_.push_back(&object); }
@@ -101,7 +118,10 @@ class UringDescriptors {
     /// True when the table need not grow for `fd`.
     bool has_room_for(int fd) const { return static_cast<std::size_t>(fd) < table_.size(); }
     /// What is known of `fd`, which may be nothing yet.
-    UringDescriptor& get(int fd);
+    UringDescriptor& get(int fd) {
+        UringDescriptor* const known = find(fd);
+        return known != nullptr ? *known : add(fd);
+    }
     /// From now on `fd` is another file: nothing is known of it. The object lives on.
     void detach(UringDescriptor& descriptor);
     /// The object is free to be another's.
@@ -115,6 +135,8 @@ class UringDescriptors {
     }
 
   private:
+    UringDescriptor& add(int fd);
+
     std::vector<UringDescriptor*> table_;
     StablePool<UringDescriptor> pool_;
 };

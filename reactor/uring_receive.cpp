@@ -43,7 +43,7 @@ bool UringMechanism::submit_receive(UringDescriptor& descriptor, Operation& oper
     // Bytes that are handed out but have not reached their receiver stay, too, until the receive after this.
     if (descriptor.handed_out == 0) give_back_lent(descriptor);
     if (descriptor.first != nullptr) {
-        lend(descriptor, operation);
+        lend_queued(descriptor, operation);
     } else if (descriptor.error != 0) {
         hand_out(descriptor, operation, std::exchange(descriptor.error, 0));
     } else {
@@ -84,12 +84,16 @@ void UringMechanism::received(UringDescriptor& descriptor, const io_uring_cqe& c
         return;
     }
     const auto size = static_cast<std::uint32_t>(completion.res);
-    queue(
-        descriptor,
-        Arrival{
-            .next = nullptr, .bytes = buffers_->take(index, size), .size = size, .buffer = index, .fd = -1});
+    Arrival& arrival = arrivals_.get();
+    arrival = {
+        .next = nullptr, .bytes = buffers_->take(index, size), .size = size, .buffer = index, .fd = -1};
+    if (descriptor.waiting != nullptr && size <= receive_size_) [[likely]] {  // then nothing is queued
+        lend(descriptor, next_waiting(descriptor), arrival);
+        return;
+    }
+    queue(descriptor, arrival);
     while (descriptor.waiting != nullptr && descriptor.first != nullptr) {
-        lend(descriptor, next_waiting(descriptor));
+        lend_queued(descriptor, next_waiting(descriptor));
     }
     if (descriptor.queued_bytes >= queued_bytes_limit || descriptor.queued >= queued_pieces_limit) {
         stop(descriptor);
@@ -156,26 +160,29 @@ bool UringMechanism::receive_by_call(UringDescriptor& descriptor, Operation& ope
 }
 
 // Hands `operation` the oldest bytes that are queued, no more than one receive may lend.
-void UringMechanism::lend(UringDescriptor& descriptor, Operation& operation) {
-    Arrival* arrival = descriptor.first;
-    if (arrival->size > receive_size_) {
-        Arrival& rest = *arrival;
-        arrival = &arrivals_.get();
-        *arrival = rest;
-        arrival->size = static_cast<std::uint32_t>(receive_size_);
-        rest.bytes += arrival->size;
-        rest.size -= arrival->size;
-        buffers_->split(rest.buffer);
-        descriptor.queued_bytes -= arrival->size;
-    } else {
-        arrival = &unqueue(descriptor);
+void UringMechanism::lend_queued(UringDescriptor& descriptor, Operation& operation) {
+    Arrival& oldest = *descriptor.first;
+    if (oldest.size <= receive_size_) {
+        lend(descriptor, operation, unqueue(descriptor));
+        return;
     }
-    arrival->next = descriptor.lent;
-    descriptor.lent = arrival;
-    operation.bytes = LentBytes(arrival->bytes, arrival->size);
+    Arrival& part = arrivals_.get();
+    part = oldest;
+    part.size = static_cast<std::uint32_t>(receive_size_);
+    oldest.bytes += part.size;
+    oldest.size -= part.size;
+    descriptor.queued_bytes -= part.size;
+    buffers_->split(part.buffer);
+    lend(descriptor, operation, part);
+}
+
+void UringMechanism::lend(UringDescriptor& descriptor, Operation& operation, Arrival& arrival) {
+    arrival.next = descriptor.lent;
+    descriptor.lent = &arrival;
+    operation.bytes = LentBytes(arrival.bytes, arrival.size);
     ++ledger().receives;
-    ledger().bytes_received += arrival->size;
-    hand_out(descriptor, operation, static_cast<int>(arrival->size));
+    ledger().bytes_received += arrival.size;
+    hand_out(descriptor, operation, static_cast<int>(arrival.size));
 }
 
 void UringMechanism::give_back(Arrival& arrival) {
@@ -231,8 +238,9 @@ void UringMechanism::accepted(UringDescriptor& descriptor, int result) {
     if (result >= 0) {
         if (UringDescriptor* const stale = descriptors_.find(result)) forget(*stale);
         if (descriptor.waiting == nullptr) {
-            queue(descriptor,
-                  Arrival{.next = nullptr, .bytes = nullptr, .size = 0, .buffer = 0, .fd = result});
+            Arrival& arrival = arrivals_.get();
+            arrival = {.next = nullptr, .bytes = nullptr, .size = 0, .buffer = 0, .fd = result};
+            queue(descriptor, arrival);
             if (descriptor.queued >= queued_connections_limit) stop(descriptor);
             return;
         }
@@ -280,13 +288,11 @@ void UringMechanism::arm_again(UringDescriptor& descriptor) {
     }
 }
 
-void UringMechanism::queue(UringDescriptor& descriptor, const Arrival& arrival) {
-    Arrival& kept = arrivals_.get();
-    kept = arrival;
-    (descriptor.first == nullptr ? descriptor.first : descriptor.last->next) = &kept;
-    descriptor.last = &kept;
+void UringMechanism::queue(UringDescriptor& descriptor, Arrival& arrival) {
+    (descriptor.first == nullptr ? descriptor.first : descriptor.last->next) = &arrival;
+    descriptor.last = &arrival;
     ++descriptor.queued;
-    descriptor.queued_bytes += kept.size;
+    descriptor.queued_bytes += arrival.size;
 }
 
 Arrival& UringMechanism::unqueue(UringDescriptor& descriptor) {

@@ -124,11 +124,6 @@ UringRing::~UringRing() {
     if (open_) io_uring_queue_exit(&ring_);
 }
 
-io_uring_sqe& UringRing::next_entry() {
-    while (unsubmitted() == ring_.sq.ring_entries) submit();
-    return ring_.sq.sqes[tail_++ & ring_.sq.ring_mask];
-}
-
 msghdr& UringRing::message_of(const io_uring_sqe& entry) {
     return messages_[static_cast<std::size_t>(&entry - ring_.sq.sqes)];
 }

@@ -31,7 +31,11 @@ class UringRing {
 
     /// The next entry of the submission queue, to be filled in with one of liburing's io_uring_prep_...;
     /// valid until the next call here. When the queue is full it is submitted first.
-    io_uring_sqe& next_entry();
+    io_uring_sqe& next_entry() {
+        while (unsubmitted() == ring_.sq.ring_entries) [[unlikely]]
+            submit();
+        return ring_.sq.sqes[tail_++ & ring_.sq.ring_mask];
+    }
     /// A message header that lives as long as the kernel needs it for `entry` (it keeps its own copy from
     /// submission on).
     msghdr& message_of(const io_uring_sqe& entry);
