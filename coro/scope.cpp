@@ -44,40 +44,46 @@ struct ChildBase::Links : Job {
     bool queued = false;
 };
 
-ChildBase::ChildBase(Reactor& reactor, scope& owner, const char* name, std::source_location origin)
+ScopedTask::ScopedTask(Reactor& reactor, scope& owner, const char* name, std::source_location origin)
     : TaskContext(reactor, name, origin),
-      Job([](Job& job) noexcept { static_cast<ChildBase&>(job).start(); }),
+      Job([](Job& job) noexcept {
+          auto& self = static_cast<ScopedTask&>(job);
+          self.stop_requested() ? self.settle(false) : self.resume(self.body());
+      }),
       owner_(&owner) {}
 
-ChildBase::~ChildBase() = default;
-
-void ChildBase::start() {
-    if (stop_requested()) {
-        state_ = killed_with_ ? State::failed : State::canceled;
-        exception_ = killed_with_;
-        return settle();
-    }
-    state_ = State::running;
-    resume(body());
-}
-
-void ChildBase::finished() noexcept {
-    exception_ = take_exception();
-    state_ = State::returned;
-    if (exception_) {
-        const bool canceled = stop_requested() && is_task_canceled(exception_);
-        state_ = canceled ? State::canceled : State::failed;
-        if (canceled) exception_ = nullptr;
-    }
-    // The frame is at its last suspension; what may destroy it comes when nothing of it is on the stack.
-    run = [](Job& job) noexcept { static_cast<ChildBase&>(job).settle(); };
+// The frame is at its last suspension; what may destroy it comes when nothing of it is on the stack.
+void ScopedTask::finished() noexcept {
+    run = [](Job& job) noexcept { static_cast<ScopedTask&>(job).settle(true); };
     reactor().ready(*this);
 }
 
-void ChildBase::settle() {
+void ScopedTask::leave(std::exception_ptr failure) noexcept { owner_->child_over(*this, std::move(failure)); }
+
+ChildBase::ChildBase(Reactor& reactor, scope& owner, const char* name, std::source_location origin)
+    : ScopedTask(reactor, owner, name, origin) {}
+
+ChildBase::~ChildBase() = default;
+
+void ChildBase::conclude(bool started) {
+    if (!started) {
+        state_ = killed_with_ ? State::failed : State::canceled;
+        exception_ = killed_with_;
+        return;
+    }
+    exception_ = take_exception();
+    state_ = State::returned;
+    if (!exception_) return;
+    const bool canceled = stop_requested() && is_task_canceled(exception_);
+    state_ = canceled ? State::canceled : State::failed;
+    if (canceled) exception_ = nullptr;
+}
+
+void ChildBase::settle(bool started) noexcept {
+    conclude(started);
     joiners_.wake_all();
     run_links();
-    owner_->child_over(*this);
+    leave(exception_);
     release();
 }
 
@@ -148,7 +154,7 @@ scope::~scope() {
 
 const scope* scope::first_without_task() { return scopes_without_task; }
 
-void scope::adopt(ChildBase& newcomer) {
+void scope::adopt(ScopedTask& newcomer) {
     newcomer.next_ = children_;
     if (children_ != nullptr) children_->previous_ = &newcomer;
     children_ = &newcomer;
@@ -157,13 +163,13 @@ void scope::adopt(ChildBase& newcomer) {
     reactor_.ready(newcomer);
 }
 
-void scope::child_over(ChildBase& child) noexcept {
+void scope::child_over(ScopedTask& child, std::exception_ptr failure) noexcept {
     (child.previous_ == nullptr ? children_ : child.previous_->next_) = child.next_;
     if (child.next_ != nullptr) child.next_->previous_ = child.previous_;
     child.next_ = child.previous_ = nullptr;
     --size_;
-    if (child.state() == ChildBase::State::failed && on_failure_ == OnFailure::stop_siblings && !failure_) {
-        failure_ = child.exception();
+    if (failure && on_failure_ == OnFailure::stop_siblings && !failure_) {
+        failure_ = std::move(failure);
         request_stop();
     }
     if (size_ > 0) return;

@@ -15,19 +15,43 @@
 
 namespace confab {
 
+/// A task that a scope owns: the least that it takes. `Child` is what spawn makes; others (a server's
+/// connection) put more than a result beside their body.
+class ScopedTask : public TaskContext, protected Job {
+  protected:
+    ScopedTask(Reactor& reactor, scope& owner, const char* name, std::source_location origin);
+
+    /// The coroutine to run.
+    virtual std::coroutine_handle<> body() noexcept = 0;
+
+    /// The body is at its end, or (`started` false) was never begun, since the task was asked to stop before.
+    /// Nothing of it is on the stack. Must see to it that `leave` is called, now or after another body: see
+    /// `resume`.
+    virtual void settle(bool started) noexcept = 0;
+
+    /// Leaves the scope, which fails with `failure` unless that is null. The scope may be gone afterwards.
+    void leave(std::exception_ptr failure) noexcept;
+
+  private:
+    friend class scope;
+
+    void finished() noexcept final;
+
+    scope* owner_;
+};
+
 /// What a spawned task is to its scope and to those that hold a `child` of it.
-class ChildBase : public TaskContext, private Job {
+class ChildBase : public ScopedTask {
   public:
     enum class State : std::uint8_t {
-        unstarted,
-        running,
+        running,   ///< or not begun yet
         returned,  ///< the body came to its end
         canceled,  ///< it was asked to stop and left with task_canceled, or before it began
         failed,    ///< it threw something else
     };
 
     State state() const { return state_; }
-    bool over() const { return state_ > State::running; }
+    bool over() const { return state_ != State::running; }
     const std::exception_ptr& exception() const { return exception_; }
 
     /// Asks the task to end with `exception` instead of task_canceled. The first request stands.
@@ -49,27 +73,23 @@ class ChildBase : public TaskContext, private Job {
     ChildBase(Reactor& reactor, scope& owner, const char* name, std::source_location origin);
     ~ChildBase() override;
 
-    void finished() noexcept final;
-    virtual std::coroutine_handle<> body() noexcept = 0;
+    void settle(bool started) noexcept final;
     /// What the body threw, if it threw; takes it out.
     virtual std::exception_ptr take_exception() noexcept = 0;
     virtual void destroy() noexcept = 0;
 
   private:
-    friend class scope;
     struct Links;
 
-    void start();
-    void settle();
+    void conclude(bool started);
     void run_links();
 
-    scope* owner_;
     WaitList joiners_;
     std::unique_ptr<Links> links_;  // most tasks have none
     std::exception_ptr exception_;
     std::exception_ptr killed_with_;
     unsigned references_ = 1;  // the scope's own
-    State state_ = State::unstarted;
+    State state_ = State::running;
 };
 
 /// A spawned task and room for its result.
@@ -196,6 +216,9 @@ class scope {
         return child<T>(*state);
     }
 
+    /// The same for a task that was made for this scope by other means.
+    void adopt(ScopedTask& newcomer);
+
     /// Asks all of the scope's tasks, present and future, to end.
     void request_stop(StopReason reason = StopReason::canceled);
 
@@ -217,7 +240,7 @@ class scope {
     static const scope* first_without_task();
 
   private:
-    friend class ChildBase;
+    friend class ScopedTask;
 
     class JoinAwaiter : Job, Waiter {
       public:
@@ -236,8 +259,7 @@ class scope {
         std::coroutine_handle<> handle_;
     };
 
-    void adopt(ChildBase& newcomer);
-    void child_over(ChildBase& child) noexcept;
+    void child_over(ScopedTask& child, std::exception_ptr failure) noexcept;
 
     Reactor& reactor_;
     TaskContext* const owner_;  // null outside any task

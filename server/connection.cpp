@@ -21,8 +21,7 @@ task<void> linger(Stream& stream) {
     }
 }
 
-task<void> finish(Stream& stream) {
-    const shield undisturbed;
+task<void> send_rest(Stream& stream) {
     if (stream.outbox().sending()) {
         const Sent sent = co_await stream.flush();
         if (!sent) co_return;
@@ -30,20 +29,48 @@ task<void> finish(Stream& stream) {
     if (!stream.at_end() && stream.outbox().error() == 0) co_await linger(stream);
 }
 
+task<void> farewell(Stream& stream) {
+    const shield undisturbed;
+    const bool nothing_left = stream.at_end() && !stream.outbox().sending();
+    if (!nothing_left) co_await send_rest(stream);
+    co_await stream.close();
+}
+
 }  // namespace
 
-task<void> serve_connection(Worker& worker, int fd, const StreamLimits& limits) {
-    Stream stream(TaskContext::current()->reactor(), fd, limits);
+void Connection::start(scope& owner, const Place& place, int fd) {
+    owner.adopt(*block_cache::make<Connection>(owner, place, fd));
+}
+
+Connection::Connection(scope& owner, const Place& place, int fd)
+    : ScopedTask(owner.reactor(), owner, "connection", std::source_location::current()),
+      place_(place),
+      stream_(owner.reactor(), fd, place.limits),
+      body_(place.worker.serve(stream_)) {}
+
+void Connection::settle(bool started) noexcept {
+    if (started) log_failure();
+    if (!parting_) {
+        parting_ = true;
+        body_ = farewell(stream_);
+        resume(body());
+        return;
+    }
+    if (place_.slots != nullptr) place_.slots->give_back();
+    leave(nullptr);
+    block_cache::destroy(this);
+}
+
+void Connection::log_failure() noexcept {
     try {
-        co_await worker.serve(stream);
+        body_.handle().promise().take();
     } catch (const task_canceled&) {
-        // The server is going down; what is owed is still sent.
+        // The server is going down.
     } catch (const std::exception& thrown) {
         spdlog::error("a connection's handler threw: {}", thrown.what());
+    } catch (...) {
+        spdlog::error("a connection's handler threw");
     }
-    const bool clean_end = stream.at_end() && !stream.outbox().sending();
-    if (!clean_end) co_await finish(stream);
-    co_await stream.close();
 }
 
 }  // namespace confab

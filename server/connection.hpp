@@ -1,15 +1,45 @@
 // Internal to server: the life of one connection, from descriptor to close.
 #pragma once
 
+#include "coro/scope.hpp"
 #include "coro/stream.hpp"
 #include "coro/task.hpp"
+#include "server/accept_loop.hpp"
 #include "server/application.hpp"
 
 namespace confab {
 
-/// Serves the connection `fd` with `worker`, sends what is then still owed, and closes it. Always closes,
-/// whatever the worker throws, and however early the task is asked to stop; ends soon after that request,
-/// within the stream's send limit plus a second.
-task<void> serve_connection(Worker& worker, int fd, const StreamLimits& limits);
+/// A connection is a task of its scope: the worker's handler first, and when that has ended - however it did
+/// - the farewell, which sends what is still owed and closes. An idle connection is this object and the
+/// handler's frame.
+///
+/// Asked to stop, it ends soon, within the stream's send limit plus a second; it always closes.
+class Connection final : public ScopedTask {
+  public:
+    struct Place {
+        Worker& worker;              ///< outlives it
+        const StreamLimits& limits;  ///< likewise
+        SlotQueue* slots = nullptr;  ///< gets the connection's slot back, if there is one; likewise
+    };
+
+    /// Starts a connection on `fd`, which it owns from here on, in `owner`. It frees itself.
+    static void start(scope& owner, const Place& place, int fd);
+
+  private:
+    friend Connection* block_cache::make<Connection>(scope&, const Place&, int&);
+    friend void block_cache::destroy<Connection>(Connection*) noexcept;
+
+    Connection(scope& owner, const Place& place, int fd);
+    ~Connection() = default;
+
+    std::coroutine_handle<> body() noexcept override { return body_.handle(); }
+    void settle(bool started) noexcept override;
+    void log_failure() noexcept;
+
+    const Place& place_;
+    Stream stream_;
+    task<void> body_;
+    bool parting_ = false;  // true exactly when the body is the farewell
+};
 
 }  // namespace confab

@@ -1,12 +1,10 @@
 #include <spdlog/spdlog.h>
 
-#include <algorithm>
+#include <optional>
 
 #include "coro/listener.hpp"
 #include "coro/run.hpp"
 #include "coro/scope.hpp"
-#include "coro/sleep.hpp"
-#include "coro/wait_list.hpp"
 #include "server/accept_loop.hpp"
 #include "server/connection.hpp"
 #include "server/host.hpp"
@@ -25,6 +23,7 @@ class TaskHost final : public Host {
         scope connections(reactor_, OnFailure::ignore);
         connections_ = &connections;
         SlotQueue slots(context_.slots, reactor_);
+        place_.emplace(Connection::Place{*worker_, context_.stream_limits, &slots});
         for (const int listener : listeners) connections.spawn(accept_from(listener, slots), "accept");
         begun();
         run_until_joined(reactor_, connections);
@@ -41,9 +40,11 @@ class TaskHost final : public Host {
             while (true) {
                 const int fd = co_await loop.next();
                 if (context_.strategy.one_at_a_time()) {
-                    co_await serve_with_slot(fd, slots);
+                    scope one;
+                    Connection::start(one, *place_, fd);
+                    co_await one.join();
                 } else {
-                    connections_->spawn(serve_with_slot(fd, slots), "connection");
+                    Connection::start(*connections_, *place_, fd);
                 }
             }
         } catch (const task_canceled&) {
@@ -54,15 +55,11 @@ class TaskHost final : public Host {
         co_await close_descriptor(listener);
     }
 
-    task<void> serve_with_slot(int fd, SlotQueue& slots) {
-        co_await serve_connection(*worker_, fd, context_.stream_limits);
-        slots.give_back();
-    }
-
     HostContext& context_;
     Reactor reactor_;
     std::unique_ptr<Worker> worker_;
     scope* connections_ = nullptr;
+    std::optional<Connection::Place> place_;
     DrainJob drain_job_{[this] {
         worker_->drain();
         connections_->request_stop();

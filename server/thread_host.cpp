@@ -187,8 +187,8 @@ void ConnectionThread::run_on_thread() {
         Reactor reactor(host_.context_.reactor_options);
         const std::unique_ptr<Worker> worker = host_.context_.application.make_worker(reactor);
         scope tasks(reactor, OnFailure::ignore);
-        tasks.spawn(serve_connection(*worker, descriptor.release(), host_.context_.stream_limits),
-                    "connection");
+        const Connection::Place place{*worker, host_.context_.stream_limits};
+        Connection::start(tasks, place, descriptor.release());
         publish(&reactor, worker.get(), &tasks);
         run_until_joined(reactor, tasks);
         publish(nullptr, nullptr, nullptr);
