@@ -1,8 +1,9 @@
-// Public: the two handlers that treat a connection as a stream of bytes.
+// Public: the two applications that treat a connection as a stream of bytes.
 #pragma once
 
-#include "coro/stream.hpp"
-#include "coro/task.hpp"
+#include <memory>
+
+#include "server/application.hpp"
 
 namespace confab {
 
@@ -15,5 +16,8 @@ void to_upper(LentBytes bytes);
 
 /// Sends back what it receives, transformed, until the peer ends.
 task<void> answer(Stream& stream, Transform transform);
+
+/// The application that does that for every connection.
+std::unique_ptr<Application> make_byte_app(Transform transform);
 
 }  // namespace confab

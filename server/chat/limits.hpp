@@ -51,9 +51,6 @@ struct Limits {
     /// How long publishers wait for a reactor that does not read its news before it has to skip some.
     Duration publisher_patience = std::chrono::seconds(1);
 
-    /// How long what is still owed to a leaving member may take to go out.
-    Duration farewell = std::chrono::seconds(5);
-
     /// What is wrong with these limits, as one clause; empty when they fit together.
     std::string fault() const;
 };

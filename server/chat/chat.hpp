@@ -1,0 +1,148 @@
+// Public: the chat as a whole - what all reactors of this process share.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "pools/annotated_mutex.hpp"
+#include "server/chat/bus.hpp"
+#include "server/chat/directory.hpp"
+#include "server/chat/entry.hpp"
+#include "server/chat/limits.hpp"
+#include "server/chat/names.hpp"
+
+namespace confab::chat {
+
+/// Why a verb was refused.
+enum class Refusal : std::uint8_t {
+    behind,  ///< there is news that has to be read first (see Chat); hubs never pass this on
+    nick_taken,
+    no_such_member,
+    no_such_room,
+    in_no_room,
+    not_in_room,
+    too_many_rooms,  ///< of this member's
+    too_many_rooms_in_all,
+    topic_too_long,
+};
+
+/// A room as a member finds it.
+struct Place {
+    RoomId room = no_room;
+    Name name;
+    Position position;  ///< of the last message
+    std::uint32_t members = 0;
+    std::string topic;
+};
+
+/// Who is in a room.
+struct Roll {
+    Name room;
+    std::size_t members = 0;
+    std::vector<Name> nicks;  ///< the first of them, when they are many
+};
+
+/// The last messages of a room.
+struct Recalled {
+    Name room;
+    Position last;
+    std::size_t messages = 0;
+    std::vector<std::byte> records;  ///< for take_record, oldest first
+};
+
+/// The directory and the bus, changed together under one lock: what the one says and the order of the other
+/// always agree. Everything here is short; no call waits for more than the lock.
+///
+/// Verbs are for hubs, which see to it that what a member may do is asked only by members who may. A verb
+/// that changes what a reader's own members are to hear from then on is refused as `behind` until that reader
+/// has caught up: so the change takes effect between what came before and what comes after it.
+///
+/// Threads: any.
+class Chat {
+  public:
+    /// `limits` must fit together (Limits::fault). `first_epoch` must be later than all epochs of a chat that
+    /// its users may remember: the time is.
+    explicit Chat(const Limits& limits, std::uint64_t first_epoch = epoch_of_now());
+    Chat(const Chat&) = delete;
+    Chat& operator=(const Chat&) = delete;
+
+    static std::uint64_t epoch_of_now();
+    const Limits& limits() const { return limits_; }
+
+    // Reading.
+
+    void attach(BusReader& reader);
+    void detach(BusReader& reader);
+    /// See Bus::read. Other readers are woken for what was published since the last time.
+    Bus::Read read(BusReader& reader, std::span<std::byte> into);
+
+    /// What an overrun reader has to know of each of its rooms and members; the answers are filled in.
+    struct RoomNow {
+        RoomId room;
+        Position last;
+    };
+    struct MemberNow {
+        MemberId member;
+        std::uint32_t tells;
+    };
+    void skip_ahead(BusReader& reader, std::span<RoomNow> rooms, std::span<MemberNow> members);
+
+    /// See Bus.
+    bool has_room() const CONFAB_NO_THREAD_SAFETY_ANALYSIS { return bus_.has_room(); }  // an atomic
+    std::uint64_t wait_for_room(BusReader& reader);
+    void give_up_on_laggards(std::uint64_t shortage);
+
+    // Members.
+
+    struct Entered {
+        MemberId id;
+        Name nick;
+        Place place;
+    };
+    /// A new member comes into the lobby, as a guest.
+    std::expected<Entered, Refusal> enter(BusReader& reader);
+    /// He leaves all his rooms and is gone. Announced unless the reason is the drain: then all leave.
+    void leave(BusReader& reader, MemberId id, Reason reason, Instant now);
+    std::expected<void, Refusal> rename(BusReader& reader, MemberId id, const Name& nick);
+    std::expected<Place, Refusal> join(BusReader& reader, MemberId id, const Name& room, Instant now);
+    std::expected<void, Refusal> part(BusReader& reader, MemberId id, RoomId room, Instant now);
+
+    // Talking. The sender sits in the room.
+
+    /// `kind`: said, emote or topic. Gives the message's number.
+    Position say(BusReader& reader, Kind kind, MemberId id, std::string_view nick, RoomId room,
+                 std::string_view text);
+    std::expected<void, Refusal> tell(BusReader& reader, MemberId id, std::string_view nick,
+                                      std::string_view target, std::string_view text);
+
+    // Asking.
+
+    /// `most`: nicks to list. Requires for the first: the room is open, since the caller sits in it.
+    Roll who(RoomId room, std::size_t most);
+    std::expected<Roll, Refusal> who(std::string_view room, std::size_t most);
+    std::vector<Directory::Listed> rooms();
+    Place look(RoomId room);
+    /// The last `count` messages. Refused as `behind`, so that what is recalled has been delivered before.
+    std::expected<Recalled, Refusal> recall(BusReader& reader, RoomId room, std::size_t count);
+
+  private:
+    Place place(RoomId room) const CONFAB_REQUIRES(mutex_);
+    bool announces(RoomId room) const CONFAB_REQUIRES(mutex_);
+    Roll roll(RoomId room, std::size_t most) const CONFAB_REQUIRES(mutex_);
+    void publish(const Entry& entry, const BusReader& publisher) CONFAB_REQUIRES(mutex_);
+    Place sit_down(BusReader& reader, MemberId id, RoomId room) CONFAB_REQUIRES(mutex_);
+    void stand_up(BusReader& reader, MemberId id, RoomId room, Reason reason, Instant now)
+        CONFAB_REQUIRES(mutex_);
+
+    const Limits limits_;
+    Mutex mutex_;
+    Bus bus_ CONFAB_GUARDED_BY(mutex_);
+    Directory directory_ CONFAB_GUARDED_BY(mutex_);
+};
+
+}  // namespace confab::chat

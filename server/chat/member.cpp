@@ -1,0 +1,101 @@
+#include "server/chat/member.hpp"
+
+#include <algorithm>
+#include <cassert>
+
+#include "server/chat/hub.hpp"
+
+namespace confab::chat {
+
+Member::Member(Hub& hub, Outbox& outbox, const Face& face, Duration send_limit)
+    : hub_(hub), outbox_(outbox), face_(face), send_limit_(send_limit) {}
+
+Member::~Member() {
+    leave(Reason::lost);
+    hub_.forget(*this);
+}
+
+void Member::reply(SharedBytes bytes) {
+    outbox_.push(std::move(bytes));
+    hub_.touch(*this);
+}
+
+void Member::reply(std::string_view text) { reply(SharedBytes::copy_of(std::as_bytes(std::span(text)))); }
+
+void Member::notify(const Notice& notice) { reply(face_.encode(notice)); }
+
+Place Member::enter() { return hub_.enter(*this); }
+
+void Member::leave(Reason reason) {
+    if (in_) hub_.leave(*this, reason);
+}
+
+std::expected<Place, Refusal> Member::join(const Name& room) {
+    for (const Session::Seat& seat : session_.seats) {
+        if (!same_name(hub_.room_name(seat.room), room.view())) continue;
+        session_.current = seat.room;
+        return look();
+    }
+    if (session_.seats.size() >= hub_.limits().rooms_per_member)
+        return std::unexpected(Refusal::too_many_rooms);
+    return hub_.join(*this, room);
+}
+
+std::expected<Name, Refusal> Member::part(std::string_view room) {
+    if (room.empty() && session_.current == no_room) return std::unexpected(Refusal::in_no_room);
+    for (const Session::Seat& seat : session_.seats) {
+        const std::string_view name = hub_.room_name(seat.room);
+        if (room.empty() ? seat.room != session_.current : !same_name(name, room)) continue;
+        const Name left(name);
+        hub_.part(*this, seat.room);
+        return left;
+    }
+    return std::unexpected(Refusal::not_in_room);
+}
+
+std::expected<void, Refusal> Member::rename(const Name& nick) {
+    const auto renamed = hub_.chat_.rename(hub_.reader_, session_.id, nick);
+    if (!renamed) return renamed;
+    session_.nick = nick;
+    hub_.schedule_turn();
+    return {};
+}
+
+std::expected<Position, Refusal> Member::say(Kind kind, std::string_view text) {
+    if (session_.current == no_room) return std::unexpected(Refusal::in_no_room);
+    if (kind == Kind::topic && text.size() > hub_.limits().topic_length)
+        return std::unexpected(Refusal::topic_too_long);
+    hub_.counters_.messages.add();
+    hub_.schedule_turn();
+    return hub_.chat_.say(hub_.reader_, kind, session_.id, session_.nick.view(), session_.current, text);
+}
+
+std::expected<void, Refusal> Member::tell(std::string_view nick, std::string_view text) {
+    hub_.counters_.messages.add();
+    hub_.schedule_turn();
+    return hub_.chat_.tell(hub_.reader_, session_.id, session_.nick.view(), nick, text);
+}
+
+std::expected<Place, Refusal> Member::look() const {
+    if (session_.current == no_room) return std::unexpected(Refusal::in_no_room);
+    return hub_.chat_.look(session_.current);
+}
+
+std::expected<Roll, Refusal> Member::who(std::string_view room, std::size_t most) const {
+    if (!room.empty()) return hub_.chat_.who(room, most);
+    if (session_.current == no_room) return std::unexpected(Refusal::in_no_room);
+    return hub_.chat_.who(session_.current, most);
+}
+
+std::expected<Recalled, Refusal> Member::recall(std::size_t count) {
+    if (session_.current == no_room) return std::unexpected(Refusal::in_no_room);
+    return hub_.recall(session_.current, count);
+}
+
+Session::Seat* Member::seat_in(RoomId room) {
+    const auto seat = std::find_if(session_.seats.begin(), session_.seats.end(),
+                                   [room](const Session::Seat& each) { return each.room == room; });
+    return seat == session_.seats.end() ? nullptr : &*seat;
+}
+
+}  // namespace confab::chat
