@@ -15,6 +15,9 @@ namespace confab {
 class scope;
 class TaskContext;
 
+/// "No time limit."
+inline constexpr Duration no_limit = Duration::max();
+
 /// Why a task was asked to end.
 enum class StopReason : std::uint8_t { none, canceled, timed_out };
 
@@ -95,7 +98,7 @@ class TaskContext {
   protected:
     TaskContext(Reactor& reactor, const char* name, std::source_location origin)
         : reactor_(reactor), name_(name), origin_(origin) {}
-    virtual ~TaskContext() = default;
+    ~TaskContext() = default;
 
     /// The outermost coroutine is at its end (final suspend). Called from it: the frame may be destroyed.
     virtual void finished() noexcept = 0;

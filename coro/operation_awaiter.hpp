@@ -14,9 +14,6 @@
 
 namespace confab {
 
-/// "No time limit."
-inline constexpr Duration no_limit = Duration::max();
-
 /// Submits itself when awaited and resumes the task when it is over. Lives in the task's frame; allocates
 /// nothing. Already asked to stop: it is not even submitted.
 class OperationAwaiter : protected Operation, protected Waiter {

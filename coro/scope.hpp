@@ -71,7 +71,7 @@ class ChildBase : public ScopedTask {
 
   protected:
     ChildBase(Reactor& reactor, scope& owner, const char* name, std::source_location origin);
-    ~ChildBase() override;
+    ~ChildBase();
 
     void settle(bool started) noexcept final;
     /// What the body threw, if it threw; takes it out.
@@ -149,9 +149,9 @@ class child {
 
     /// Asks it to end: before its start its body never runs; in a wait, the wait throws task_canceled (or
     /// ends with operation_canceled). Only asks: join it to be sure. Twice, or when it is over: no effect.
-    void kill() { state_->request_stop(StopReason::canceled); }
+    void kill() const { state_->request_stop(StopReason::canceled); }
     /// The same, but waits throw `exception`, and the task then counts as failed with it.
-    void kill(std::exception_ptr exception) { state_->kill_with(std::move(exception)); }
+    void kill(std::exception_ptr exception) const { state_->kill_with(std::move(exception)); }
 
     /// Waits until it is over. Never throws for what the task threw.
     [[nodiscard]] auto join(std::source_location where = std::source_location::current()) const {

@@ -19,29 +19,31 @@ void WaitList::wake_all() {
 
 void WaitList::cancel_wait(Waiter& waiter) noexcept {
     auto& awaiter = static_cast<Awaiter&>(waiter);
-    const bool waits = awaiter.list_.first_ == &awaiter || awaiter.previous_waiter_ != nullptr;
-    if (waits) awaiter.leave_and_resume();
+    if (awaiter.waits()) awaiter.leave_and_resume();
 }
 
 WaitList::Awaiter::Awaiter(WaitList& list, const WaitKind& kind_of_wait, bool ready,
                            std::source_location origin)
-    : Job([](Job& job) noexcept {
-          auto& self = static_cast<Awaiter&>(job);
-          self.context_->resume(self.handle_);
-      }),
+    : Job([](Job& job) noexcept { static_cast<Awaiter&>(job).resume_task(); }),
       Waiter{.wait_kind = &kind_of_wait, .where = origin},
-      list_(list),
-      woken_(ready) {}
+      woken_(ready),
+      list_(&list) {}
 
 bool WaitList::Awaiter::await_suspend(std::coroutine_handle<> handle) noexcept {
     context_ = TaskContext::current();
     if (context_->stop_requested()) return false;
     handle_ = handle;
-    previous_waiter_ = list_.last_;
-    (list_.last_ == nullptr ? list_.first_ : list_.last_->next_waiter_) = this;
-    list_.last_ = this;
+    enter(*list_, *wait_kind);
     context_->suspend_in(*this);
     return true;
+}
+
+void WaitList::Awaiter::enter(WaitList& list, const WaitKind& kind_of_wait) {
+    wait_kind = &kind_of_wait;
+    list_ = &list;
+    previous_waiter_ = list.last_;
+    (list.last_ == nullptr ? list.first_ : list.last_->next_waiter_) = this;
+    list.last_ = this;
 }
 
 void WaitList::Awaiter::wake() {
@@ -50,8 +52,8 @@ void WaitList::Awaiter::wake() {
 }
 
 void WaitList::Awaiter::leave_and_resume() {
-    (previous_waiter_ == nullptr ? list_.first_ : previous_waiter_->next_waiter_) = next_waiter_;
-    (next_waiter_ == nullptr ? list_.last_ : next_waiter_->previous_waiter_) = previous_waiter_;
+    (previous_waiter_ == nullptr ? list_->first_ : previous_waiter_->next_waiter_) = next_waiter_;
+    (next_waiter_ == nullptr ? list_->last_ : next_waiter_->previous_waiter_) = previous_waiter_;
     next_waiter_ = previous_waiter_ = nullptr;
     context_->reactor().ready(*this);
 }
