@@ -1,4 +1,4 @@
-// Public, for authors of awaitables: an operation that a task awaits.
+// Public: for authors of awaitables, an operation that a task awaits.
 #pragma once
 
 #include <array>

@@ -1,4 +1,4 @@
-// Public, for authors of awaitables: tasks that wait for one another, in order of arrival.
+// Public: for authors of awaitables, tasks that wait for one another, in order of arrival.
 #pragma once
 
 #include <coroutine>
