@@ -14,6 +14,7 @@ std::string environment_name(std::string_view option);
 // which throws when it cannot: a CLI::ParseError for what is wrong with the command line, anything else for
 // failures.
 void add_serve(CLI::App& program);
+void add_chat(CLI::App& program);
 void add_strategies(CLI::App& program);
 
 /// Adds an option that can also be set by the environment: --max-line by CONFAB_MAX_LINE.

@@ -2,18 +2,15 @@
 #include <spdlog/spdlog.h>
 #include <sys/resource.h>
 
-#include <atomic>
-#include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <map>
 #include <memory>
 #include <thread>
 
 #include "cli/commands.hpp"
 #include "server/byte_apps.hpp"
 #include "server/chat/chat_app.hpp"
-#include "server/server.hpp"
+#include "server/run_server.hpp"
 
 namespace confab::cli {
 
@@ -45,10 +42,14 @@ struct AppChoice {
     Transform transform = nullptr;
 };
 
+AppChoice byte_app(Transform transform) {
+    return {make_application([transform](Stream& stream) { return answer(stream, transform); }), transform};
+}
+
 AppChoice make_app(const ServeOptions& options) {
     if (options.app == "chat") return {.application = chat::make_chat_app({})};
-    if (options.app == "echo") return {make_byte_app(leave_as_is), leave_as_is};
-    return {make_byte_app(to_upper), to_upper};
+    if (options.app == "echo") return byte_app(leave_as_is);
+    return byte_app(to_upper);
 }
 
 Strategy strategy_from(const ServeOptions& options) {
@@ -78,59 +79,11 @@ void log_to_stderr() {
     spdlog::set_default_logger(std::move(logger));
 }
 
-/// The signals that a server hears. They are blocked in every thread and waited for by one: no handler runs,
-/// so none can interrupt anything.
-class Signals {
-  public:
-    Signals() {
-        sigemptyset(&set_);
-        for (const int signal : {SIGTERM, SIGINT}) sigaddset(&set_, signal);
-        pthread_sigmask(SIG_BLOCK, &set_, nullptr);
-    }
-    void wait() const {
-        int signal = 0;
-        while (sigwait(&set_, &signal) != 0) {
-        }
-    }
-    /// False: none came in time.
-    bool wait_for(std::chrono::seconds limit) const {
-        const timespec time{.tv_sec = limit.count(), .tv_nsec = 0};
-        return sigtimedwait(&set_, nullptr, &time) > 0;
-    }
-
-  private:
-    sigset_t set_{};
-};
-
-/// While it lives, a second signal, or a drain that takes longer than `limit`, ends the program at once.
-class Impatience {
-  public:
-    Impatience(const Signals& signals, std::chrono::seconds limit)
-        : thread_([this, &signals, limit] {
-              const bool signalled = signals.wait_for(limit);
-              if (drained_) return;
-              std::fprintf(stderr, "confab: %s; what is left is cut\n",
-                           signalled ? "a second signal" : "the drain took too long (--drain-timeout)");
-              std::_Exit(0);
-          }) {}
-    Impatience(const Impatience&) = delete;
-    Impatience& operator=(const Impatience&) = delete;
-    ~Impatience() {
-        drained_ = true;
-        pthread_kill(thread_.native_handle(), SIGTERM);  // blocked there, so it only ends the wait
-    }
-
-  private:
-    std::atomic<bool> drained_ = false;
-    std::jthread thread_;
-};
-
 void serve(const ServeOptions& options) {
     log_to_stderr();
     const Strategy strategy = strategy_from(options);
     const AppChoice app = make_app(options);
     raise_descriptor_limit();
-    const Signals signals;
     Server server({.listen = options.listen,
                    .strategy = strategy,
                    .limits = {.connections = options.connections,
@@ -139,17 +92,7 @@ void serve(const ServeOptions& options) {
                               .send = limit_from(options.send_seconds)},
                    .uring_features = options.uring_features},
                   *app.application, app.transform);
-    server.start();
-    for (const Endpoint& address : server.addresses()) {
-        std::fprintf(stderr, "listening on %s (strategy %s, app %s)\n", address.text().c_str(),
-                     strategy.name.c_str(), options.app.c_str());
-    }
-    signals.wait();
-    {
-        const Impatience impatience(signals, std::chrono::seconds(options.drain_seconds));
-        server.drain();
-        server.join();
-    }
+    run_server(server, options.app, std::chrono::seconds(options.drain_seconds));
     if (options.ledger) std::fprintf(stderr, "%s\n", server.ledger().json().c_str());
 }
 
@@ -158,7 +101,7 @@ void serve(const ServeOptions& options) {
 void add_serve(CLI::App& program) {
     auto options = std::make_shared<ServeOptions>();
     CLI::App& command = *program.add_subcommand("serve", "Run a server");
-    add_option(command, "--app", options->app, "What it serves")->check(CLI::IsMember({"echo", "upper"}));
+    add_option(command, "--app", options->app, "What it serves")->check(CLI::IsMember({"chat", "echo", "upper"}));
     add_option(command, "--listen", options->listen,
                "host:port, [v6]:port or unix:PATH; repeatable; port 0: any free one")
         ->delimiter(',');

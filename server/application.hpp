@@ -1,6 +1,7 @@
 // Public: what a server does with its connections.
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "coro/stream.hpp"
@@ -37,5 +38,11 @@ class Application {
 
     virtual std::unique_ptr<Worker> make_worker(Reactor& reactor) = 0;
 };
+
+/// What to do with one connection, where nothing is shared between connections: see Worker::serve.
+using Handler = std::function<task<void>(Stream&)>;
+
+/// The application that runs `handler` for every connection. It is called on all reactors' threads.
+std::unique_ptr<Application> make_application(Handler handler);
 
 }  // namespace confab

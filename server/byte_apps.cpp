@@ -2,30 +2,6 @@
 
 namespace confab {
 
-namespace {
-
-class ByteWorker final : public Worker {
-  public:
-    explicit ByteWorker(Transform transform) : transform_(transform) {}
-    task<void> serve(Stream& stream) override { return answer(stream, transform_); }
-
-  private:
-    Transform transform_;
-};
-
-class ByteApp final : public Application {
-  public:
-    explicit ByteApp(Transform transform) : transform_(transform) {}
-    std::unique_ptr<Worker> make_worker(Reactor& /*reactor*/) override {
-        return std::make_unique<ByteWorker>(transform_);
-    }
-
-  private:
-    Transform transform_;
-};
-
-}  // namespace
-
 void leave_as_is(LentBytes /*bytes*/) {}
 
 void to_upper(LentBytes bytes) {
@@ -43,10 +19,6 @@ task<void> answer(Stream& stream, Transform transform) {
         const Sent sent = co_await stream.send(*bytes);
         if (!sent) co_return;
     }
-}
-
-std::unique_ptr<Application> make_byte_app(Transform transform) {
-    return std::make_unique<ByteApp>(transform);
 }
 
 }  // namespace confab

@@ -1,9 +1,8 @@
-// Public: the two applications that treat a connection as a stream of bytes.
+// Public: the two handlers that treat a connection as a stream of bytes.
 #pragma once
 
-#include <memory>
-
-#include "server/application.hpp"
+#include "coro/stream.hpp"
+#include "coro/task.hpp"
 
 namespace confab {
 
@@ -16,8 +15,5 @@ void to_upper(LentBytes bytes);
 
 /// Sends back what it receives, transformed, until the peer ends.
 task<void> answer(Stream& stream, Transform transform);
-
-/// The application that does that for every connection.
-std::unique_ptr<Application> make_byte_app(Transform transform);
 
 }  // namespace confab

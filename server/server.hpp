@@ -28,8 +28,8 @@ struct ServerLimits {
 
 struct ServerOptions {
     std::vector<std::string> listen{"127.0.0.1:8080"};  ///< as Endpoint::resolve reads them
-    Strategy strategy;
-    ServerLimits limits;
+    Strategy strategy{};
+    ServerLimits limits{};
     std::string uring_features = "all";
 };
 
@@ -49,6 +49,7 @@ class Server {
 
     /// The addresses that are listened on, with real ports, in the order of the options.
     const std::vector<Endpoint>& addresses() const { return addresses_; }
+    const Strategy& strategy() const { return options_.strategy; }
 
     /// Stops accepting and has every connection end: what is owed is sent first. Any thread; once started.
     void drain();

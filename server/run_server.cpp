@@ -1,0 +1,95 @@
+#include "server/run_server.hpp"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <atomic>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <thread>
+#include <utility>
+
+namespace confab {
+
+namespace {
+
+/// The signals that a server hears. They are blocked in every thread and waited for by one: no handler runs,
+/// so none can interrupt anything.
+class Signals {
+  public:
+    Signals() {
+        sigemptyset(&set_);
+        for (const int signal : {SIGTERM, SIGINT}) sigaddset(&set_, signal);
+        pthread_sigmask(SIG_BLOCK, &set_, nullptr);
+    }
+    void wait() const {
+        int signal = 0;
+        while (sigwait(&set_, &signal) != 0) {
+        }
+    }
+    /// False: none came in time.
+    bool wait_for(std::chrono::seconds limit) const {
+        const timespec time{.tv_sec = limit.count(), .tv_nsec = 0};
+        return sigtimedwait(&set_, nullptr, &time) > 0;
+    }
+
+  private:
+    sigset_t set_{};
+};
+
+/// While it lives, a second signal, or a drain that takes longer than `limit`, ends the program at once.
+class Impatience {
+  public:
+    Impatience(const Signals& signals, std::chrono::seconds limit)
+        : thread_([this, &signals, limit] {
+              const bool signalled = signals.wait_for(limit);
+              if (drained_) return;
+              std::fprintf(stderr, "confab: %s; what is left is cut\n",
+                           signalled ? "a second signal" : "the drain took too long (--drain-timeout)");
+              std::_Exit(0);
+          }) {}
+    Impatience(const Impatience&) = delete;
+    Impatience& operator=(const Impatience&) = delete;
+    ~Impatience() {
+        drained_ = true;
+        pthread_kill(thread_.native_handle(), SIGTERM);  // blocked there, so it only ends the wait
+    }
+
+  private:
+    std::atomic<bool> drained_ = false;
+    std::jthread thread_;
+};
+
+}  // namespace
+
+void run_server(Server& server, const std::string& application_name, std::chrono::seconds drain_limit) {
+    const Signals signals;
+    server.start();
+    for (const Endpoint& address : server.addresses()) {
+        std::fprintf(stderr, "listening on %s (strategy %s, app %s)\n", address.text().c_str(),
+                     server.strategy().name.c_str(), application_name.c_str());
+    }
+    signals.wait();
+    const Impatience impatience(signals, drain_limit);
+    server.drain();
+    server.join();
+}
+
+int serve(Handler handler, const std::string& address, const std::string& strategy_name) {
+    try {
+        const auto strategy =
+            make_strategy({.name = strategy_name}, std::max(1U, std::thread::hardware_concurrency()));
+        if (!strategy) throw std::invalid_argument(strategy.error());
+        const auto application = make_application(std::move(handler));
+        Server server({.listen = {address}, .strategy = *strategy}, *application);
+        run_server(server, "handler", std::chrono::seconds(10));
+        return EXIT_SUCCESS;
+    } catch (const std::exception& failure) {
+        std::fprintf(stderr, "%s\n", failure.what());
+        return EXIT_FAILURE;
+    }
+}
+
+}  // namespace confab
