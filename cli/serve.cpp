@@ -9,7 +9,6 @@
 
 #include "cli/commands.hpp"
 #include "server/byte_apps.hpp"
-#include "server/chat/chat_app.hpp"
 #include "server/run_server.hpp"
 
 namespace confab::cli {
@@ -47,7 +46,6 @@ AppChoice byte_app(Transform transform) {
 }
 
 AppChoice make_app(const ServeOptions& options) {
-    if (options.app == "chat") return {.application = chat::make_chat_app({})};
     if (options.app == "echo") return byte_app(leave_as_is);
     return byte_app(to_upper);
 }
@@ -101,7 +99,7 @@ void serve(const ServeOptions& options) {
 void add_serve(CLI::App& program) {
     auto options = std::make_shared<ServeOptions>();
     CLI::App& command = *program.add_subcommand("serve", "Run a server");
-    add_option(command, "--app", options->app, "What it serves")->check(CLI::IsMember({"chat", "echo", "upper"}));
+    add_option(command, "--app", options->app, "What it serves")->check(CLI::IsMember({"echo", "upper"}));
     add_option(command, "--listen", options->listen,
                "host:port, [v6]:port or unix:PATH; repeatable; port 0: any free one")
         ->delimiter(',');
