@@ -9,6 +9,7 @@
 
 #include "cli/commands.hpp"
 #include "server/byte_apps.hpp"
+#include "server/chat/chat_app.hpp"
 #include "server/run_server.hpp"
 
 namespace confab::cli {
@@ -28,6 +29,7 @@ struct ServeOptions {
     double send_seconds = std::chrono::duration<double>(ServerLimits{}.send).count();
     unsigned drain_seconds = 10;
     bool ledger = false;
+    chat::Limits chat;
 };
 
 // 0 is "no limit", as in the help.
@@ -45,7 +47,13 @@ AppChoice byte_app(Transform transform) {
     return {make_application([transform](Stream& stream) { return answer(stream, transform); }), transform};
 }
 
+AppChoice chat_app(const chat::Limits& limits) {
+    if (const std::string fault = limits.fault(); !fault.empty()) throw CLI::ValidationError(fault);
+    return {.application = chat::make_chat_app(limits)};
+}
+
 AppChoice make_app(const ServeOptions& options) {
+    if (options.app == "chat") return chat_app(options.chat);
     if (options.app == "echo") return byte_app(leave_as_is);
     return byte_app(to_upper);
 }
@@ -94,12 +102,26 @@ void serve(const ServeOptions& options) {
     if (options.ledger) std::fprintf(stderr, "%s\n", server.ledger().json().c_str());
 }
 
+void add_chat_limits(CLI::App& command, chat::Limits& limits) {
+    add_option(command, "--max-line", limits.line_length, "Chat: bytes in a line, without its end");
+    add_option(command, "--max-nick", limits.name_length, "Chat: bytes in a nick or in a room's name");
+    add_option(command, "--max-queued", limits.bytes_queued,
+               "Chat: bytes that may wait for a member; one who reads too slowly for that is dropped");
+    add_option(command, "--max-rooms", limits.rooms, "Chat: rooms in all");
+    add_option(command, "--rooms-per-member", limits.rooms_per_member, "Chat: rooms a member may be in");
+    add_option(command, "--history-length", limits.history_length, "Chat: messages a room keeps");
+    add_option(command, "--rate", limits.lines_per_second,
+               "Chat: lines a second from a member in the long run; 0: any number");
+    add_option(command, "--burst", limits.lines_at_once, "Chat: lines at once from a member, with --rate");
+}
+
 }  // namespace
 
 void add_serve(CLI::App& program) {
     auto options = std::make_shared<ServeOptions>();
     CLI::App& command = *program.add_subcommand("serve", "Run a server");
-    add_option(command, "--app", options->app, "What it serves")->check(CLI::IsMember({"echo", "upper"}));
+    add_option(command, "--app", options->app, "What it serves")
+        ->check(CLI::IsMember({"chat", "echo", "upper"}));
     add_option(command, "--listen", options->listen,
                "host:port, [v6]:port or unix:PATH; repeatable; port 0: any free one")
         ->delimiter(',');
@@ -126,6 +148,7 @@ void add_serve(CLI::App& program) {
                "Seconds after SIGTERM until what is left is cut off");
     command.add_flag("--ledger", options->ledger,
                      "At the end, print what it all cost as a line of JSON on stderr");
+    add_chat_limits(command, options->chat);
     command.callback([options] { serve(*options); });
 }
 

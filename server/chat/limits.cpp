@@ -1,16 +1,30 @@
 #include "server/chat/limits.hpp"
 
+#include <string_view>
+
 #include "server/chat/names.hpp"
 
 namespace confab::chat {
 
 std::string Limits::fault() const {
-    if (line_length < 64 || line_length > 1024 * 1024) return "a line has 64 to 1048576 bytes";
-    if (name_length < 9 || name_length > Name::capacity) return "a nick has 9 to 32 bytes";
-    if (bytes_queued < 4 * line_length) return "at least four lines' bytes are queued for a member";
-    if (rooms_per_member < 1 || rooms < 1) return "there is at least one room, and one a member";
-    if (lines_per_second > 0 && lines_at_once < 1) return "at least one line at once";
-    if (publisher_patience <= Duration::zero()) return "publishers wait for some time";
+    const auto outside = [](std::string_view name, std::size_t value, std::size_t least, std::size_t most) {
+        if (value >= least && value <= most) return std::string();
+        return std::string(name) + ": " + std::to_string(value) + " is not from " + std::to_string(least) +
+               " to " + std::to_string(most);
+    };
+    constexpr std::size_t many = 1'000'000'000;
+    for (const std::string& fault : {
+             outside("--max-line", line_length, 64, 1024 * 1024),
+             outside("--max-nick", name_length, 9, Name::capacity),
+             outside("--max-queued", bytes_queued, 4 * line_length, many),
+             outside("--max-rooms", rooms, 1, many),
+             outside("--rooms-per-member", rooms_per_member, 1, many),
+             outside("--history-length", history_length, 0, many),
+             outside("--rate", lines_per_second, 0, many),
+             outside("--burst", lines_at_once, 1, many),
+         }) {
+        if (!fault.empty()) return fault;
+    }
     return {};
 }
 

@@ -51,7 +51,7 @@ struct Limits {
     /// How long publishers wait for a reactor that does not read its news before it has to skip some.
     Duration publisher_patience = std::chrono::seconds(1);
 
-    /// What is wrong with these limits, as one clause; empty when they fit together.
+    /// What is wrong with these limits, by the names of their options; empty when they fit together.
     std::string fault() const;
 };
 
