@@ -48,6 +48,7 @@ int main(int argc, char** argv) {
     program.require_subcommand(1);
     program.fallthrough();
     confab::cli::add_serve(program);
+    confab::cli::add_chat(program);
     confab::cli::add_strategies(program);
     try {
         program.parse(argc, argv);
