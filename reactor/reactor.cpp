@@ -12,6 +12,20 @@ namespace confab {
 
 thread_local Reactor* Reactor::current_ = nullptr;
 
+// Whoever is in one of the functions for any thread: what he does may end `run` before he is out again.
+class Reactor::Visit {
+  public:
+    explicit Visit(Reactor& reactor) : visitors_(reactor.visitors_) {
+        visitors_.fetch_add(1, std::memory_order_relaxed);
+    }
+    Visit(const Visit&) = delete;
+    Visit& operator=(const Visit&) = delete;
+    ~Visit() { visitors_.fetch_sub(1, std::memory_order_release); }
+
+  private:
+    std::atomic<int>& visitors_;
+};
+
 Reactor::Reactor(const ReactorOptions& options)
     : thread_(std::this_thread::get_id()),
       waiting_(options.waiting),
@@ -22,6 +36,7 @@ Reactor::Reactor(const ReactorOptions& options)
 
 Reactor::~Reactor() {
     assert(in_flight_ == 0 && timers_.empty() && "what is in flight outlives its reactor");
+    while (visitors_.load(std::memory_order_acquire) != 0) std::this_thread::yield();
 }
 
 Reactor::End Reactor::run() {
@@ -58,8 +73,21 @@ bool Reactor::turn() {
 }
 
 void Reactor::stop() {
+    const Visit visit(*this);
     stop_requested_.store(true, std::memory_order_seq_cst);
-    if (asleep_.exchange(false, std::memory_order_seq_cst)) mechanism_->wake();
+    wake_if_asleep();
+}
+
+// Without holds it may be that nothing can ever run again, which `run` has to report.
+void Reactor::release_hold() {
+    const Visit visit(*this);
+    if (holds_.fetch_sub(1, std::memory_order_seq_cst) == 1) wake_if_asleep();
+}
+
+void Reactor::wake_if_asleep() {
+    if (asleep_.load(std::memory_order_seq_cst) && asleep_.exchange(false, std::memory_order_seq_cst)) {
+        mechanism_->wake();
+    }
 }
 
 bool Reactor::submit(Operation& operation) {
@@ -106,14 +134,13 @@ void Reactor::withdraw(Operation& sleep) {
 }
 
 void Reactor::post(Job& job) {
+    const Visit visit(*this);
     Job* newest = inbox_.load(std::memory_order_relaxed);
     do {
         job.next = newest;
     } while (
         !inbox_.compare_exchange_weak(newest, &job, std::memory_order_seq_cst, std::memory_order_relaxed));
-    if (asleep_.load(std::memory_order_seq_cst) && asleep_.exchange(false, std::memory_order_seq_cst)) {
-        mechanism_->wake();
-    }
+    wake_if_asleep();
 }
 
 void Reactor::expire_timers() {
@@ -133,11 +160,11 @@ void Reactor::wait(bool may_sleep) {
     Instant deadline = Instant::min();
     if (may_sleep && ready_.empty() && end_of_turn_.empty()) {
         deadline = timers_.next();
-        // Announce the sleep first and look second: whoever posts does it the other way round, so that one of
-        // the two sees the other (Dekker).
+        // Announce the sleep first and look second: whoever posts, stops or lets go does it the other way
+        // round, so that one of the two sees the other (Dekker).
         asleep_.store(true, std::memory_order_seq_cst);
         const bool awaited = inbox_.load(std::memory_order_seq_cst) != nullptr ||
-                             stop_requested_.load(std::memory_order_seq_cst);
+                             stop_requested_.load(std::memory_order_seq_cst) || nothing_can_ever_run();
         if (awaited) deadline = Instant::min();
     }
     mechanism_->wait(deadline, holds_.load(std::memory_order_relaxed) > 0);
@@ -204,8 +231,8 @@ void Reactor::finish(Operation& operation) {
 }
 
 Instant Reactor::next_due() const {
-    const bool something_to_run = !ready_.empty() || !end_of_turn_.empty() ||
-                                  inbox_.load(std::memory_order_acquire) != nullptr;
+    const bool something_to_run =
+        !ready_.empty() || !end_of_turn_.empty() || inbox_.load(std::memory_order_acquire) != nullptr;
     if (something_to_run) return Instant::min();
     return std::min(timers_.next(), in_flight_ == 0 ? never : mechanism_->next_completion());
 }
@@ -213,7 +240,7 @@ Instant Reactor::next_due() const {
 bool Reactor::nothing_can_ever_run() const {
     return ready_.empty() && end_of_turn_.empty() && timers_.empty() &&
            (in_flight_ == 0 || mechanism_->next_completion() == never) &&
-           holds_.load(std::memory_order_acquire) == 0 && inbox_.load(std::memory_order_acquire) == nullptr;
+           holds_.load(std::memory_order_seq_cst) == 0 && inbox_.load(std::memory_order_seq_cst) == nullptr;
 }
 
 void Reactor::check_thread() const {

@@ -50,8 +50,8 @@ class Reactor {
     /// Why `run` came back.
     enum class End : std::uint8_t {
         stopped,   ///< `stop` was called
-        deadlock,  ///< nothing is ready, in flight, timed or held: nothing can ever run again. Or all that is in
-                   ///< flight waits in a simulated network in which nothing can ever happen
+        deadlock,  ///< nothing is ready, in flight, timed or held: nothing can ever run again. Or all that is
+                   ///< in flight waits in a simulated network in which nothing can ever happen
     };
 
     /// Runs the loop until one of the above. May be called again.
@@ -61,11 +61,12 @@ class Reactor {
     /// done.
     bool turn();
 
-    /// When a turn will find something to do, if nobody outside acts first: Instant::min() now, `never` not at
-    /// all. For driving simulated reactors.
+    /// When a turn will find something to do, if nobody outside acts first: Instant::min() now, `never` not
+    /// at all. For driving simulated reactors.
     Instant next_due() const;
 
-    /// Makes `run` return after the current iteration. Any thread.
+    /// Makes `run` return after the current iteration. Any thread. The reactor may be destroyed as soon as it
+    /// has come back: its destructor waits for those who are still in `stop`, `post` or `release_hold`.
     void stop();
 
     /// Starts `operation`. True: it is over already and `complete` is *not* called; false: `complete` will
@@ -87,7 +88,7 @@ class Reactor {
     void at_end_of_turn(Job& job) { end_of_turn_.push(job); }
 
     /// Runs `job` on the reactor's thread soon; wakes the reactor if it sleeps. Any thread. The job must live
-    /// until it runs, and the reactor until then too: hold it.
+    /// until it runs, and the reactor must be there when this is called: hold it.
     void post(Job& job);
 
     /// Sends what fits now; see Mechanism::send_now.
@@ -100,7 +101,7 @@ class Reactor {
     /// Says that somebody outside the reactor is going to post: the loop then waits for that instead of
     /// reporting a deadlock. Counted. Any thread.
     void hold() { holds_.fetch_add(1, std::memory_order_relaxed); }
-    void release_hold() { holds_.fetch_sub(1, std::memory_order_release); }
+    void release_hold();
 
     /// The time at the start of this iteration: as fresh as one system call, free to ask for.
     Instant now() const { return now_; }
@@ -131,8 +132,11 @@ class Reactor {
     // its start.
     static constexpr int rounds_per_turn = 16;
 
+    class Visit;
+
     static void run_operation(Job& job) noexcept;
 
+    void wake_if_asleep();
     void check_thread() const;
     void expire_timers();
     void wait(bool may_sleep);
@@ -167,6 +171,7 @@ class Reactor {
     std::atomic<bool> asleep_{false};
     std::atomic<bool> stop_requested_{false};
     std::atomic<int> holds_{0};
+    std::atomic<int> visitors_{0};  // threads inside the functions that any thread may call
     Pulse pulse_;
 };
 
