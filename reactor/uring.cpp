@@ -259,19 +259,20 @@ void UringMechanism::prepare(UringDescriptor& descriptor, Operation& operation) 
     ++descriptor.requests;
 }
 
-// WAITALL: the kernel goes on by itself after a short send.
+// Not with WAITALL: the kernel would go on by itself after a short send, but an error that then comes is lost
+// behind the count of what has gone, and the next send says EPIPE for what was a reset.
 void UringMechanism::prepare_send(io_uring_sqe& entry, Operation& operation) {
     const Operation::Parts& parts = operation.parts;
     if (parts.count == 1) {  // cheaper in the kernel than a message header
         const std::size_t size = std::min(parts.data->iov_len, largest_send);
-        io_uring_prep_send(&entry, operation.fd, parts.data->iov_base, size, MSG_WAITALL | MSG_NOSIGNAL);
+        io_uring_prep_send(&entry, operation.fd, parts.data->iov_base, size, MSG_NOSIGNAL);
         return;
     }
     msghdr& message = ring_->message_of(entry);
     message = {};
     message.msg_iov = parts.data;
     message.msg_iovlen = parts.count;
-    io_uring_prep_sendmsg(&entry, operation.fd, &message, MSG_WAITALL | MSG_NOSIGNAL);
+    io_uring_prep_sendmsg(&entry, operation.fd, &message, MSG_NOSIGNAL);
 }
 
 void UringMechanism::operation_ended(Operation& operation, int result) {
