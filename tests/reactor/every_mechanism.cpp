@@ -1,7 +1,8 @@
 #include "tests/reactor/every_mechanism.hpp"
 
-#include <algorithm>
-#include <cstring>
+#include <signal.h>
+
+#include <ctime>
 #include <utility>
 
 #include "tests/reactor/kernel_sockets.hpp"
@@ -143,16 +144,13 @@ int World::close(int fd) {
 
 namespace {
 
-// Why this machine does not have `waiting`; empty when it does.
-std::string absence(Waiting waiting) {
+// Why this machine does not have the mechanism; empty when it does.
+std::string absence(Waiting waiting, const char* uring_features) {
     ReactorOptions options;
     options.waiting = waiting;
-    try {
-        const Reactor probe(options);
-        return probe.waiting() == waiting ? "" : probe.warning();
-    } catch (const std::exception& error) {
-        return error.what();
-    }
+    options.uring_features = uring_features;
+    const Reactor probe(options);
+    return probe.waiting() == waiting ? "" : probe.warning();
 }
 
 void run_simulated(void (*body)(World&)) {
@@ -163,14 +161,34 @@ void run_simulated(void (*body)(World&)) {
     }
 }
 
+// Ends the program, with the name of the test case, when it hangs.
+class Guard {
+  public:
+    Guard() {
+        sigevent event{};
+        event.sigev_notify = SIGEV_SIGNAL;
+        event.sigev_signo = SIGTERM;
+        REQUIRE(::timer_create(CLOCK_MONOTONIC, &event, &timer_) == 0);
+        const itimerspec limit{.it_interval = {}, .it_value = {.tv_sec = 100, .tv_nsec = 0}};
+        REQUIRE(::timer_settime(timer_, 0, &limit, nullptr) == 0);
+    }
+    Guard(const Guard&) = delete;
+    Guard& operator=(const Guard&) = delete;
+    ~Guard() { ::timer_delete(timer_); }
+
+  private:
+    timer_t timer_{};
+};
+
 }  // namespace
 
-void run_under(Waiting waiting, void (*body)(World&)) {
+void run_under(Waiting waiting, const char* uring_features, void (*body)(World&)) {
+    const Guard guard;
     if (waiting == Waiting::simulated) {
         run_simulated(body);
         return;
     }
-    const std::string reason = absence(waiting);
+    const std::string reason = absence(waiting, uring_features);
     if (!reason.empty()) {
         MESSAGE("NOT TESTED: " << std::string(name(waiting)) << ": " << reason);
         return;
@@ -180,7 +198,7 @@ void run_under(Waiting waiting, void (*body)(World&)) {
             MESSAGE("NOT TESTED: IPv6: no [::1] here");
             continue;
         }
-        World world(waiting, make_kernel_sockets(family));
+        World world(waiting, make_kernel_sockets(family, uring_features));
         INFO("over ", std::string(world.sockets().name()));
         body(world);
     }

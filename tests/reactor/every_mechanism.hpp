@@ -12,6 +12,8 @@
 #pragma once
 
 #include <doctest/doctest.h>
+#include <poll.h>
+#include <sys/socket.h>
 
 #include <functional>
 #include <memory>
@@ -84,12 +86,14 @@ class Sockets {
     virtual int socket() = 0;
     /// Where nobody listens.
     virtual Endpoint nowhere() = 0;
+    /// Where a connection request is not answered. Not for Unix sockets, which are always answered.
+    virtual Endpoint silence() = 0;
     /// Closes `fd`, which nobody serves, so that its peer sees a reset. Not for Unix sockets, which know
     /// none.
     virtual void reset(int fd) = 0;
     /// Closes `fd`, which nobody serves any more.
     virtual void close(int fd) = 0;
-    /// From now on there may be that many more descriptors; 0: none. Until the world ends.
+    /// From now on there may be that many more descriptors; 0: none. Once a world.
     virtual void leave_descriptors(int count) = 0;
     /// What ReactorOptions need besides the mechanism.
     virtual void prepare(ReactorOptions& /*options*/) {}
@@ -151,54 +155,45 @@ class World {
 };
 
 /// Runs `body` in a world under `waiting`, once for each kind of sockets that it has.
-void run_under(Waiting waiting, void (*body)(World&));
+void run_under(Waiting waiting, const char* uring_features, void (*body)(World&));
 
-struct Blocking {
-    static constexpr Waiting waiting = Waiting::blocking;
+template <Waiting Which>
+struct Under {
+    static constexpr Waiting waiting = Which;
+    static constexpr const char* uring_features = "all";
 };
-struct Busy {
-    static constexpr Waiting waiting = Waiting::busy;
-};
-struct Select {
-    static constexpr Waiting waiting = Waiting::select;
-};
-struct Poll {
-    static constexpr Waiting waiting = Waiting::poll;
-};
-struct Epoll {
-    static constexpr Waiting waiting = Waiting::epoll;
-};
-struct Uring {
-    static constexpr Waiting waiting = Waiting::uring;
-};
-struct Simulated {
-    static constexpr Waiting waiting = Waiting::simulated;
+/// io_uring as an old kernel has it.
+struct UnderPlainUring : Under<Waiting::uring> {
+    static constexpr const char* uring_features = "none";
 };
 
 }  // namespace confab::testing
 
-TYPE_TO_STRING_AS("blocking", confab::testing::Blocking);
-TYPE_TO_STRING_AS("busy", confab::testing::Busy);
-TYPE_TO_STRING_AS("select", confab::testing::Select);
-TYPE_TO_STRING_AS("poll", confab::testing::Poll);
-TYPE_TO_STRING_AS("epoll", confab::testing::Epoll);
-TYPE_TO_STRING_AS("uring", confab::testing::Uring);
-TYPE_TO_STRING_AS("simulated", confab::testing::Simulated);
+TYPE_TO_STRING_AS("blocking", confab::testing::Under<confab::Waiting::blocking>);
+TYPE_TO_STRING_AS("busy", confab::testing::Under<confab::Waiting::busy>);
+TYPE_TO_STRING_AS("select", confab::testing::Under<confab::Waiting::select>);
+TYPE_TO_STRING_AS("poll", confab::testing::Under<confab::Waiting::poll>);
+TYPE_TO_STRING_AS("epoll", confab::testing::Under<confab::Waiting::epoll>);
+TYPE_TO_STRING_AS("uring", confab::testing::Under<confab::Waiting::uring>);
+TYPE_TO_STRING_AS("uring without features", confab::testing::UnderPlainUring);
+TYPE_TO_STRING_AS("simulated", confab::testing::Under<confab::Waiting::simulated>);
 
-#define EVERY_MECHANISM_BODY(sentence, body, ...)              \
-    static void body(confab::testing::World& world);           \
-    TEST_CASE_TEMPLATE(sentence, Mechanism, __VA_ARGS__) {     \
-        confab::testing::run_under(Mechanism::waiting, &body); \
-    }                                                          \
+#define BODY_UNDER_MECHANISMS(sentence, body, ...)                                        \
+    static void body(confab::testing::World& world);                                      \
+    TEST_CASE_TEMPLATE(sentence, Mechanism, __VA_ARGS__) {                                \
+        confab::testing::run_under(Mechanism::waiting, Mechanism::uring_features, &body); \
+    }                                                                                     \
     static void body([[maybe_unused]] confab::testing::World& world)
 
-#define EVERY_REAL_MECHANISM(sentence)                                                              \
-    EVERY_MECHANISM_BODY(sentence, DOCTEST_ANONYMOUS(body_under_every_mechanism_),                  \
-                         confab::testing::Blocking, confab::testing::Busy, confab::testing::Select, \
-                         confab::testing::Poll, confab::testing::Epoll, confab::testing::Uring)
+#define REAL_MECHANISMS                                                                                 \
+    confab::testing::Under<confab::Waiting::blocking>, confab::testing::Under<confab::Waiting::busy>,   \
+        confab::testing::Under<confab::Waiting::select>, confab::testing::Under<confab::Waiting::poll>, \
+        confab::testing::Under<confab::Waiting::epoll>, confab::testing::Under<confab::Waiting::uring>, \
+        confab::testing::UnderPlainUring
 
-#define EVERY_MECHANISM(sentence)                                                                   \
-    EVERY_MECHANISM_BODY(sentence, DOCTEST_ANONYMOUS(body_under_every_mechanism_),                  \
-                         confab::testing::Blocking, confab::testing::Busy, confab::testing::Select, \
-                         confab::testing::Poll, confab::testing::Epoll, confab::testing::Uring,     \
-                         confab::testing::Simulated)
+#define EVERY_MECHANISM(sentence)                                                                    \
+    BODY_UNDER_MECHANISMS(sentence, DOCTEST_ANONYMOUS(body_under_every_mechanism_), REAL_MECHANISMS, \
+                          confab::testing::Under<confab::Waiting::simulated>)
+
+#define EVERY_REAL_MECHANISM(sentence) \
+    BODY_UNDER_MECHANISMS(sentence, DOCTEST_ANONYMOUS(body_under_every_mechanism_), REAL_MECHANISMS)

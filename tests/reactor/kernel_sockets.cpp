@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
@@ -27,10 +28,14 @@ int must(int result, const char* call) {
 
 class KernelSockets final : public Sockets {
   public:
-    explicit KernelSockets(Family family) : family_(family) {}
-    ~KernelSockets() override {
-        if (limit_changed_) ::setrlimit(RLIMIT_NOFILE, &limit_before_);
+    KernelSockets(Family family, const char* uring_features)
+        : family_(family), uring_features_(uring_features) {
+        must(::getrlimit(RLIMIT_NOFILE, &limit_before_), "getrlimit");
+        rlimit limit = limit_before_;
+        limit.rlim_cur = std::min<rlim_t>(limit.rlim_cur, 1024);
+        must(::setrlimit(RLIMIT_NOFILE, &limit), "setrlimit");
     }
+    ~KernelSockets() override { ::setrlimit(RLIMIT_NOFILE, &limit_before_); }
 
     std::string_view name() const override {
         return family_ == Family::tcp4 ? "tcp4" : family_ == Family::tcp6 ? "tcp6" : "unix";
@@ -64,6 +69,20 @@ class KernelSockets final : public Sockets {
         return endpoint;
     }
 
+    // A listener whose queue is full: the kernel drops the requests of more.
+    Endpoint silence() override {
+        const Endpoint endpoint = new_endpoint();
+        silent_.push_back(must(listen_on(endpoint, {.backlog = 0})));
+        const Endpoint there = this->endpoint(silent_.back().get());
+        silent_.push_back(must(make_socket(there)));
+        if (::connect(silent_.back().get(), there.address(), there.size()) < 0 && errno != EINPROGRESS) {
+            throw std::system_error(errno, std::system_category(), "connect");
+        }
+        pollfd connected{.fd = silent_.back().get(), .events = POLLOUT, .revents = 0};
+        must(::poll(&connected, 1, -1), "poll");
+        return there;
+    }
+
     void reset(int fd) override {
         const linger now{.l_onoff = 1, .l_linger = 0};
         must(::setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now), "setsockopt");
@@ -72,14 +91,18 @@ class KernelSockets final : public Sockets {
 
     void close(int fd) override { must(::close(fd), "close"); }
 
+    void prepare(ReactorOptions& options) override { options.uring_features = uring_features_; }
+
+    // Takes all the others. (The limit itself stays: an accept that is armed in a ring goes by the limit of
+    // when it was armed.)
     void leave_descriptors(int count) override {
-        std::vector<Fd> next(static_cast<std::size_t>(count) + 1);
-        for (Fd& fd : next) fd = Fd(must(::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0), "fcntl"));
-        if (!limit_changed_) must(::getrlimit(RLIMIT_NOFILE, &limit_before_), "getrlimit");
-        limit_changed_ = true;
-        rlimit limit = limit_before_;
-        limit.rlim_cur = static_cast<rlim_t>(next.back().get());
-        must(::setrlimit(RLIMIT_NOFILE, &limit), "setrlimit");
+        while (true) {
+            const int fd = ::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+            if (fd < 0) break;
+            taken_.emplace_back(fd);
+        }
+        if (errno != EMFILE) throw std::system_error(errno, std::system_category(), "fcntl");
+        taken_.resize(taken_.size() - static_cast<std::size_t>(count));
     }
 
   private:
@@ -103,9 +126,11 @@ class KernelSockets final : public Sockets {
     };
 
     const Family family_;
+    const char* const uring_features_;
     Directory directory_;
     int paths_ = 0;
-    bool limit_changed_ = false;
+    std::vector<Fd> silent_;
+    std::vector<Fd> taken_;
     rlimit limit_before_{};
 };
 
@@ -116,8 +141,8 @@ bool available(Family family) {
     return listen_on(Endpoint::resolve("[::1]:0")->front()).has_value();
 }
 
-std::unique_ptr<Sockets> make_kernel_sockets(Family family) {
-    return std::make_unique<KernelSockets>(family);
+std::unique_ptr<Sockets> make_kernel_sockets(Family family, const char* uring_features) {
+    return std::make_unique<KernelSockets>(family, uring_features);
 }
 
 }  // namespace confab::testing

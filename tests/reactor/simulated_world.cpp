@@ -14,7 +14,10 @@ int must(int result, const char* call) {
 class SimulatedSockets final : public Sockets {
   public:
     explicit SimulatedSockets(const SimulationOptions& options) : network_(options) {}
-    ~SimulatedSockets() override { CHECK(network_.leaks() == ""); }
+    ~SimulatedSockets() override {
+        for (const int fd : silent_) network_.close(fd);
+        CHECK(network_.leaks() == "");
+    }
 
     std::string_view name() const override { return "simulated"; }
     Pair pair() override {
@@ -27,6 +30,18 @@ class SimulatedSockets final : public Sockets {
     }
     int socket() override { return must(network_.socket(), "socket"); }
     Endpoint nowhere() override { return at(1); }
+    // A listener whose backlog is full.
+    Endpoint silence() override {
+        silent_.push_back(listener());
+        const auto port = static_cast<std::uint16_t>(must(network_.port(silent_.front()), "port"));
+        for (std::size_t i = 0; i < network_.options().backlog; ++i) {
+            silent_.push_back(socket());
+            const int result = network_.connect(silent_.back(), port);
+            if (result != -EINPROGRESS) must(result, "connect");
+        }
+        network_.pass(network_.options().longest_delay);
+        return at(port);
+    }
     void reset(int fd) override {
         network_.reset(fd);
         close(fd);
@@ -44,6 +59,7 @@ class SimulatedSockets final : public Sockets {
     }
 
     SimulatedNetwork network_;
+    std::vector<int> silent_;
 };
 
 }  // namespace
