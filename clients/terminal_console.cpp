@@ -60,7 +60,7 @@ class TerminalConsole final : public Console {
         if (std::setlocale(LC_CTYPE, "") == nullptr || MB_CUR_MAX == 1) std::setlocale(LC_CTYPE, "C.UTF-8");
         using_history();
         stifle_history(remembered_lines);
-        rl_callback_handler_install(prompt, [](char* line) { the_terminal->typed(line); });
+        take_keys();
     }
     ~TerminalConsole() override {
         erase_typed_line();
@@ -94,6 +94,10 @@ class TerminalConsole final : public Console {
     bool is_interactive() const override { return true; }
 
   private:
+    static void take_keys() {
+        rl_callback_handler_install(prompt, [](char* line) { the_terminal->typed(line); });
+    }
+
     void typed(char* text) {
         if (text == nullptr) {  // Ctrl-D
             at_end_ = true;
@@ -104,6 +108,8 @@ class TerminalConsole final : public Console {
             lines_.emplace_back(text);
         }
         std::free(text);
+        take_keys();  // anew after each line, or libedit leaves the terminal in line mode and would wait for
+                      // all of one
     }
 
     void erase_typed_line() {
