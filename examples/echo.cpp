@@ -9,4 +9,4 @@ confab::task<void> echo(confab::Stream& stream) {
     }
 }
 
-int main() { return confab::serve(echo, "127.0.0.1:7777", "percore"); }
+int main(int argc, char** argv) { return confab::serve(echo, argc > 1 ? argv[1] : "127.0.0.1:7777"); }
