@@ -62,6 +62,7 @@ struct Connection {
     int fd = -1;
     std::size_t send_at = 0, receive_at = 0;  // places in the pattern
     std::size_t partial = 0;                  // bytes of a message that has not come back whole
+    bool is_served = false;                   // true exactly when a message has come back
 };
 
 class Load {
@@ -85,7 +86,7 @@ class Load {
     void replace(std::size_t index);
     void ended(std::size_t index, int error);
     void tick();
-    void report() const;
+    void report(const Window& window) const;
 
     const Options options_;
     const std::vector<char> pattern_;
@@ -96,12 +97,11 @@ class Load {
     io_uring ring_{};
     io_uring_buf_ring* buffers_ = nullptr;
     __kernel_timespec tick_interval_{.tv_sec = 1, .tv_nsec = 0};
-    Window window_;
     std::uint64_t messages_ = 0, verified_bytes_ = 0, errors_ = 0;
     std::uint64_t messages_at_tick_ = 0;
     unsigned started_ = 0;
     int idle_ticks_ = 0, freed_buffers_ = 0;
-    std::size_t alive_ = 0;
+    std::size_t alive_ = 0, served_ = 0;
 };
 
 Load::Load(const Options& options)
@@ -114,8 +114,7 @@ Load::Load(const Options& options)
       }()),
       buffer_size_(std::clamp(std::bit_ceil(options.bytes * options.depth), least_buffer, largest_buffer)),
       buffer_memory_(buffer_count * buffer_size_),
-      connections_(options.connections),
-      window_({options.warmup, options.seconds, options.messages, options.server_pid}) {
+      connections_(options.connections) {
     server_.sin_family = AF_INET;
     server_.sin_port = htons(options.port);
     server_.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -200,12 +199,15 @@ void Load::arm_tick() {
 int Load::run() {
     arm_tick();
     for (std::size_t i = 0; i < connections_.size(); ++i) start(i);
-    while (!window_.advance(messages_) && alive_ != 0) turn();
+    // Nothing counts before everyone has been served once: accepting, and starting threads, is another cost.
+    while (served_ < connections_.size() && alive_ != 0) turn();
+    Window window({options_.warmup, options_.seconds, options_.messages, options_.server_pid});
+    while (!window.advance(messages_) && alive_ != 0) turn();
     if (alive_ == 0) {
         std::fprintf(stderr, "every connection has been lost\n");
         return 1;
     }
-    report();
+    report(window);
     return errors_ == 0 ? 0 : 1;
 }
 
@@ -279,6 +281,10 @@ std::size_t Load::take(std::size_t index, const char* bytes, std::size_t size) {
     connection.partial += size;
     const std::size_t complete = connection.partial / options_.bytes;
     connection.partial %= options_.bytes;
+    if (complete != 0 && !connection.is_served) {
+        connection.is_served = true;
+        ++served_;
+    }
     return complete;
 }
 
@@ -310,8 +316,8 @@ void Load::tick() {
     arm_tick();
 }
 
-void Load::report() const {
-    const Window::Figures figures = window_.figures();
+void Load::report(const Window& window) const {
+    const Window::Figures figures = window.figures();
     std::printf(
         "{\"mode\":\"%s\",\"connections\":%zu,\"bytes\":%zu,\"depth\":%zu,\"messages\":%llu,\"errors\":%llu,"
         "\"verified_bytes\":%llu,\"seconds\":%.6f,\"server_cpu_seconds\":%.6f,\"load_cpu_seconds\":%.6f}\n",

@@ -38,6 +38,7 @@ class Window {
         double seconds, server_cpu_s, load_cpu_s;
     };
 
+    // The warm-up begins here: make it when every connection works.
     explicit Window(const Limits& limits);
 
     // Tells the time and the messages so far; true exactly when the window has closed. Cheap: call it once a

@@ -1,0 +1,196 @@
+#!/usr/bin/env python3
+"""The bench's echo programs in small: echo_bench_test.py SOURCE_ROOT BUILD_ROOT. Nothing here is about time."""
+
+import json
+import pathlib
+import re
+import socket
+import subprocess
+import sys
+import threading
+import unittest
+
+SOURCE_ROOT, BUILD_ROOT = (pathlib.Path(path) for path in sys.argv[1:3])
+sys.path.insert(0, str(SOURCE_ROOT / "bench"))
+
+import harness  # noqa: E402  (found by the path above)
+
+LOAD = str(BUILD_ROOT / "bench" / "echo_load")
+LIMIT_S = 60
+
+
+def load(port, *arguments):
+    return subprocess.run(
+        [LOAD, "--port", str(port), "--warmup", "0", "--seconds", str(LIMIT_S), *arguments],
+        capture_output=True, text=True, timeout=2 * LIMIT_S, check=False)
+
+
+class Baselines(unittest.TestCase):
+    def serve(self, program):
+        command = (str(BUILD_ROOT / "bench" / program),)
+        try:
+            server = harness.Server(harness.Contender(program, command, program), min(harness.two_cores()))
+        except harness.Refused as reason:
+            if f"exit {harness.UNSUPPORTED}" in str(reason):
+                self.skipTest(str(reason))
+            raise
+        self.addCleanup(server.end)
+        return server
+
+    def check(self, program):
+        for arguments in (["--connections", "7", "--bytes", "64"],
+                          ["--connections", "3", "--bytes", "5000", "--depth", "8"],
+                          ["--connections", "2", "--bytes", "100000"],
+                          ["--connections", "5", "--churn"]):
+            server = self.serve(program)
+            done = load(server.port, "--pid", str(server.pid), "--messages", "200", *arguments)
+            if done.returncode == harness.UNSUPPORTED:
+                self.skipTest(done.stderr)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            figures = json.loads(done.stdout)
+            self.assertGreaterEqual(figures["messages"], 200)
+            self.assertEqual(figures["errors"], 0)
+            self.assertGreater(figures["server_cpu_seconds"], 0)
+            server.end()
+            self.assertEqual(server.process.returncode, 0, server.log)
+
+    def test_the_epoll_baseline_echoes_and_ends_on_term(self):
+        self.check("baseline_epoll")
+
+    def test_the_uring_baseline_echoes_and_ends_on_term(self):
+        self.check("baseline_uring")
+
+    def test_the_thread_baseline_echoes_and_ends_on_term(self):
+        self.check("baseline_thread")
+
+    def test_the_fork_baseline_echoes_and_ends_on_term(self):
+        self.check("baseline_fork")
+
+    def test_a_peer_who_reads_late_gets_every_byte(self):
+        data = bytes(range(251)) * 2000
+        for program in ("baseline_epoll", "baseline_uring", "baseline_thread", "baseline_fork"):
+            with self.subTest(program):
+                server = self.serve(program)
+                with socket.socket() as peer:
+                    peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                    peer.settimeout(LIMIT_S)
+                    peer.connect(("127.0.0.1", server.port))
+                    sender = threading.Thread(target=lambda: (peer.sendall(data), peer.shutdown(socket.SHUT_WR)))
+                    sender.start()
+                    sender.join(LIMIT_S)
+                    received = bytearray()
+                    while piece := peer.recv(65536):
+                        received += piece
+                self.assertTrue(received == data, f"{len(received)} of {len(data)} bytes")
+
+
+class FaultyServer:
+    """Answers everyone with what `answer` makes of the received bytes, until stopped."""
+
+    def __init__(self, answer):
+        self.answer = answer
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.thread = threading.Thread(target=self.serve)
+        self.thread.start()
+
+    def serve(self):
+        while True:
+            try:
+                peer, _ = self.listener.accept()
+            except OSError:
+                return
+            with peer:
+                try:
+                    while data := peer.recv(65536):
+                        peer.sendall(self.answer(data))
+                except OSError:
+                    pass
+
+    def stop(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        self.thread.join()
+
+
+class EchoLoad(unittest.TestCase):
+    def run_against(self, answer):
+        server = FaultyServer(answer)
+        try:
+            done = load(server.port, "--connections", "1", "--bytes", "64", "--messages", "100")
+        finally:
+            server.stop()
+        if done.returncode == harness.UNSUPPORTED:
+            self.skipTest(done.stderr)
+        return done
+
+    def test_the_load_passes_a_true_echo(self):
+        self.assertEqual(self.run_against(lambda data: data).returncode, 0)
+
+    def test_the_load_sees_one_wrong_byte(self):
+        done = self.run_against(lambda data: data[:-1] + bytes([data[-1] ^ 1]))
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("differs", done.stderr)
+        self.assertGreater(json.loads(done.stdout)["errors"], 0)
+
+    def test_the_load_sees_an_echo_that_is_a_message_behind(self):
+        held = [b"\0" * 64]
+
+        def late(data):
+            held.append(data)
+            return held.pop(0)
+
+        self.assertIn("differs", self.run_against(late).stderr)
+
+    def test_the_load_says_so_when_the_server_hangs_up(self):
+        server = socket.create_server(("127.0.0.1", 0))
+        hang_up = threading.Thread(target=lambda: server.accept()[0].close())
+        hang_up.start()
+        done = load(server.getsockname()[1], "--connections", "1", "--messages", "10")
+        hang_up.join()
+        server.close()
+        if done.returncode == harness.UNSUPPORTED:
+            self.skipTest(done.stderr)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("every connection has been lost", done.stderr)
+
+
+class Runner(unittest.TestCase):
+    def test_a_run_in_small_prints_every_table(self):
+        report = BUILD_ROOT / "tests" / "echo_bench.json"
+        done = subprocess.run(
+            [sys.executable, SOURCE_ROOT / "bench" / "run_echo.py", "--build", BUILD_ROOT, "--rounds", "1",
+             "--seconds", "0.02", "--warmup", "0", "--idle", "20", "--seed", "1", "--calls-messages", "500",
+             "--workloads", "50:64:1", "churn", "--json", report, "--ordinary-priority"],
+            capture_output=True, text=True, timeout=5 * LIMIT_S, check=False)
+        if done.returncode == harness.UNSUPPORTED:
+            self.skipTest(done.stderr)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("seed 1", done.stdout)
+        self.assertRegex(done.stdout, r"\| raw epoll +\| +raw epoll \| +1\.000")
+        self.assertRegex(done.stdout, r"\| epoll / callback +\|")
+        contenders = json.loads(report.read_text(encoding="utf-8"))["contenders"]
+        epoll = contenders["epoll"]
+        self.assertGreater(epoll["workloads"]["50:64:1"]["ratio"]["median"], 0)
+        self.assertGreater(epoll["calls"]["ledger"], 0)
+        self.assertTrue(re.search(r"B of 20 \|", done.stdout))
+
+
+class Figures(unittest.TestCase):
+    def test_ratios_compare_only_figures_of_the_same_round(self):
+        samples = harness.Samples()
+        for mine, theirs in ((10, 10), (None, 1), (30, 20), (80, 40)):
+            samples.add("mine", "w", mine)
+            samples.add("theirs", "w", theirs)
+        self.assertEqual(samples.ratios("mine", "theirs", "w"), [1.0, 1.5, 2.0])
+        self.assertEqual(samples.ratio("mine", "theirs", "w")[0], 1.5)
+        self.assertIsNone(samples.ratio("mine", "theirs", "other"))
+
+    def test_the_ledger_is_the_last_line_of_json(self):
+        server = harness.Server.__new__(harness.Server)
+        server.log = 'listening on x:1\n{"a":1}\n{"a":2}\nbye\n'
+        self.assertEqual(server.ledger(), {"a": 2})
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1])
