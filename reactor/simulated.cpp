@@ -1,5 +1,7 @@
 #include "reactor/simulated.hpp"
 
+#include <netinet/in.h>
+
 #include <algorithm>
 #include <cassert>
 #include <cstdio>
@@ -33,12 +35,12 @@ std::pair<int, int> SimulatedNetwork::connected_pair() {
 
 int SimulatedNetwork::port(int fd) const { return sockets_->port(fd); }
 
-sockaddr_in SimulatedNetwork::address(std::uint16_t port) {
+Endpoint SimulatedNetwork::endpoint(std::uint16_t port) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_port = htons(port);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    return address;
+    return {reinterpret_cast<const sockaddr*>(&address), sizeof address};
 }
 
 int SimulatedNetwork::connect(int fd, std::uint16_t port) { return sockets_->connect(fd, port); }

@@ -11,8 +11,6 @@
 // reset, a connection request to a full backlog is repeated until it times out after 127 s.
 #pragma once
 
-#include <netinet/in.h>
-
 #include <array>
 #include <cerrno>
 #include <cstddef>
@@ -24,6 +22,7 @@
 #include <vector>
 
 #include "reactor/clock.hpp"
+#include "reactor/endpoint.hpp"
 #include "reactor/operation.hpp"
 #include "reactor/reactor.hpp"
 
@@ -101,7 +100,7 @@ class SimulatedNetwork {
     /// The port of a listener, or -EBADF.
     int port(int fd) const;
     /// Where a listener on `port` is found.
-    static sockaddr_in address(std::uint16_t port);
+    static Endpoint endpoint(std::uint16_t port);
 
     // The calls of somebody outside every reactor. They never wait, and meet no faults except delays on the
     // way: >= 0 or -errno, -EAGAIN when there is nothing to be done now.

@@ -177,7 +177,7 @@ class Client : public Machine {
             return;
         }
         for (Part* const part : {&connect_, &send_, &shutdown_, &receive_, &close_}) part->fd = fd;
-        connect_.address = {reinterpret_cast<const sockaddr*>(&address_), sizeof address_};
+        connect_.address = {.data = server_.address(), .size = server_.size()};
         start(connect_);
     }
 
@@ -241,7 +241,7 @@ class Client : public Machine {
 
     const unsigned key_;
     const std::size_t total_;
-    const sockaddr_in address_ = SimulatedNetwork::address(80);
+    const Endpoint server_ = SimulatedNetwork::endpoint(80);
     bool connected_ = false;
     std::size_t sent_ = 0;
     std::size_t received_ = 0;

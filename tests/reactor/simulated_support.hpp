@@ -98,9 +98,9 @@ struct World {
     }
     std::uint16_t port(int listener) const { return static_cast<std::uint16_t>(network.port(listener)); }
     int connect(int fd, std::uint16_t port) {
-        const sockaddr_in address = SimulatedNetwork::address(port);
+        const Endpoint peer = SimulatedNetwork::endpoint(port);
         Recorded connect(Operation::Kind::connect, fd);
-        connect.address = {reinterpret_cast<const sockaddr*>(&address), sizeof address};
+        connect.address = {.data = peer.address(), .size = peer.size()};
         return result_of(connect);
     }
     /// The result of a connect on a socket of its own, which is closed again.

@@ -26,10 +26,10 @@ class SimulatedSockets final : public Sockets {
     }
     int listener() override { return must(network_.listen(0), "listen"); }
     Endpoint endpoint(int listener) override {
-        return at(static_cast<std::uint16_t>(must(network_.port(listener), "port")));
+        return SimulatedNetwork::endpoint(static_cast<std::uint16_t>(must(network_.port(listener), "port")));
     }
     int socket() override { return must(network_.socket(), "socket"); }
-    Endpoint nowhere() override { return at(1); }
+    Endpoint nowhere() override { return SimulatedNetwork::endpoint(1); }
     // A listener whose backlog is full.
     Endpoint silence() override {
         silent_.push_back(listener());
@@ -40,7 +40,7 @@ class SimulatedSockets final : public Sockets {
             if (result != -EINPROGRESS) must(result, "connect");
         }
         network_.pass(network_.options().longest_delay);
-        return at(port);
+        return SimulatedNetwork::endpoint(port);
     }
     void reset(int fd) override {
         network_.reset(fd);
@@ -53,11 +53,6 @@ class SimulatedSockets final : public Sockets {
     void prepare(ReactorOptions& options) override { options.network = &network_; }
 
   private:
-    static Endpoint at(std::uint16_t port) {
-        const sockaddr_in address = SimulatedNetwork::address(port);
-        return {reinterpret_cast<const sockaddr*>(&address), sizeof address};
-    }
-
     SimulatedNetwork network_;
     std::vector<int> silent_;
 };
