@@ -1,24 +1,9 @@
 #include "reactor/simulated_mechanism.hpp"
 
-#include <netinet/in.h>
-#include <poll.h>
-
 #include <algorithm>
 #include <array>
-#include <cstring>
+#include <cerrno>
 #include <stdexcept>
-#include <utility>
-
-#if defined(__SANITIZE_ADDRESS__)
-#define CONFAB_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define CONFAB_ASAN 1
-#endif
-#endif
-#ifdef CONFAB_ASAN
-#include <sanitizer/asan_interface.h>
-#endif
 
 namespace confab {
 
@@ -28,46 +13,6 @@ using Kind = Operation::Kind;
 
 constexpr std::array<const char*, 8> kind_names{"accept",   "connect", "receive", "send",
                                                 "shutdown", "close",   "poll",    "sleep"};
-
-// What memory that was lent and has gone back reads as: not zero, not text, not UTF-8.
-constexpr int gone = 0xdb;
-
-void forbid([[maybe_unused]] const std::byte* memory, [[maybe_unused]] std::size_t size) {
-#ifdef CONFAB_ASAN
-    ASAN_POISON_MEMORY_REGION(memory, size);
-#endif
-}
-
-void permit([[maybe_unused]] const std::byte* memory, [[maybe_unused]] std::size_t size) {
-#ifdef CONFAB_ASAN
-    ASAN_UNPOISON_MEMORY_REGION(memory, size);
-#endif
-}
-
-// The poll(2) events that mean "try `operation` now".
-short events_for(const Operation& operation) {
-    constexpr short always = POLLHUP | POLLERR;
-    switch (operation.kind) {
-        case Kind::accept:
-        case Kind::receive:
-            return POLLIN | POLLRDHUP | always;
-        case Kind::poll:
-            return static_cast<short>(operation.events | always);
-        default:
-            return POLLOUT | always;
-    }
-}
-
-// Out of anything but AF_INET and AF_INET6: -EAFNOSUPPORT.
-int port_of(const Operation::Address& address) {
-    if (address.size >= sizeof(sockaddr_in) && address.data->sa_family == AF_INET) {
-        return ntohs(reinterpret_cast<const sockaddr_in*>(address.data)->sin_port);
-    }
-    if (address.size >= sizeof(sockaddr_in6) && address.data->sa_family == AF_INET6) {
-        return ntohs(reinterpret_cast<const sockaddr_in6*>(address.data)->sin6_port);
-    }
-    return -EAFNOSUPPORT;
-}
 
 bool all_sent(const Operation& operation) {
     return operation.kind == Kind::send && operation.result >= 0 && operation.parts.count == 0;
@@ -80,18 +25,15 @@ SimulatedMechanism::SimulatedMechanism(Ledger& ledger, SimulatedNetwork& network
       sockets_(*network.sockets_),
       faults_(*network.faults_),
       first_descriptor_(network.options().first_descriptor),
-      receive_size_(receive_size) {
-    if (traits().lends_scratch) scratch_ = std::make_unique<std::byte[]>(receive_size);
+      receive_size_(receive_size),
+      buffers_(receive_size) {
     sockets_.attach(*this);
 }
 
 SimulatedMechanism::~SimulatedMechanism() {
     sockets_.detach(*this);
-    if (scratch_ != nullptr) permit(scratch_.get(), receive_size_);
-    for (const Watched& watched : table_) {
-        if (watched.lent != nullptr) permit(watched.lent.get(), receive_size_);
-    }
-    for (const auto& buffer : buffers_) permit(buffer.get(), receive_size_);
+    buffers_.take_back(scratch_);
+    for (Watched& watched : table_) buffers_.take_back(watched.loan);
 }
 
 std::string SimulatedMechanism::description() const {
@@ -113,7 +55,7 @@ bool SimulatedMechanism::submit(Operation& operation) {
     operation.result = 0;
     switch (operation.kind) {
         case Kind::receive:
-            take_back(watched);
+            buffers_.take_back(watched.loan);
             [[fallthrough]];
         case Kind::accept:
             park(operation, Outcome::blocked);
@@ -142,7 +84,7 @@ void SimulatedMechanism::cancel(Operation& operation) {
 }
 
 void SimulatedMechanism::wait(Instant deadline, bool posts_expected) {
-    take_back_scratch();
+    buffers_.take_back(scratch_);
     const bool woken = woken_.exchange(false, std::memory_order_acquire);
     if (woken || !due_.empty() || deadline <= now()) return;
     const Instant next = std::min(deadline, sockets_.next_event());
@@ -169,7 +111,7 @@ void SimulatedMechanism::collect(JobQueue& ready) {
 }
 
 bool SimulatedMechanism::finish(Operation& operation) {
-    take_back_scratch();
+    buffers_.take_back(scratch_);
     Watched& watched = this->watched(operation.fd);
     --watched.handed_out;
     if (operation.kind == Kind::close) {
@@ -308,184 +250,6 @@ std::string SimulatedMechanism::in_flight() const {
         for (const Parked& parked : watched.parked) add(*parked.operation);
     }
     return text;
-}
-
-// ---- Each kind ----
-
-bool SimulatedMechanism::fails(Operation& operation) {
-    const int error = faults_.failure(operation.kind);
-    operation.result = -error;
-    return error != 0;
-}
-
-SimulatedMechanism::Outcome SimulatedMechanism::attempt(Operation& operation) {
-    switch (operation.kind) {
-        case Kind::accept:
-            return attempt_accept(operation);
-        case Kind::receive:
-            return attempt_receive(operation);
-        case Kind::send:
-            return attempt_send(operation);
-        case Kind::connect:
-            return settle(operation, sockets_.connect_result(operation.fd));
-        default:
-            return attempt_poll(operation);
-    }
-}
-
-SimulatedMechanism::Outcome SimulatedMechanism::settle(Operation& operation, int result) {
-    if (result == -EAGAIN) return Outcome::blocked;
-    operation.result = result;
-    return Outcome::over;
-}
-
-SimulatedMechanism::Outcome SimulatedMechanism::attempt_accept(Operation& operation) {
-    while ((sockets_.events(operation.fd) & POLLIN) != 0) {
-        if (!fails(operation)) break;
-        if (operation.result != -ECONNABORTED) return Outcome::over;
-        operation.result = 0;
-        if (!sockets_.abort_next(operation.fd)) break;
-    }
-    return settle(operation, sockets_.accept(operation.fd));
-}
-
-SimulatedMechanism::Outcome SimulatedMechanism::attempt_receive(Operation& operation) {
-    if (faults_.reset()) sockets_.reset(operation.fd, ECONNRESET);
-    operation.bytes = {};
-    if (fails(operation)) return Outcome::over;
-    const std::size_t readable = sockets_.readable(operation.fd);
-    if (readable == 0) return settle(operation, sockets_.receive(operation.fd, {}));
-    const std::size_t size = faults_.piece(Kind::receive, std::min(readable, receive_size_));
-    const std::span<std::byte> buffer = lend(watched(operation.fd), size);
-    operation.result = sockets_.receive(operation.fd, buffer);
-    operation.bytes = buffer;
-    ++ledger().receives;
-    ledger().bytes_received += size;
-    return Outcome::over;
-}
-
-SimulatedMechanism::Outcome SimulatedMechanism::attempt_send(Operation& operation) {
-    auto& parts = operation.parts;
-    if (parts.count > 0) {
-        if (faults_.reset()) sockets_.reset(operation.fd, ECONNRESET);
-        if (fails(operation)) return Outcome::over;
-    }
-    while (parts.count > 0) {
-        const Bytes part(static_cast<const std::byte*>(parts.data->iov_base), parts.data->iov_len);
-        const Bytes piece = part.first(faults_.piece(Kind::send, part.size()));
-        const int sent = sockets_.send(operation.fd, piece);
-        if (sent < 0) return settle(operation, sent);
-        ledger().bytes_sent += static_cast<std::uint64_t>(sent);
-        parts.advance(static_cast<std::size_t>(sent));
-        const bool shortened = piece.size() < part.size() && static_cast<std::size_t>(sent) == piece.size();
-        if (shortened) return Outcome::paused;
-    }
-    operation.result = static_cast<int>(parts.done);
-    return Outcome::over;
-}
-
-SimulatedMechanism::Outcome SimulatedMechanism::attempt_poll(Operation& operation) {
-    if (fails(operation)) return Outcome::over;
-    operation.result = sockets_.events(operation.fd) & events_for(operation);
-    return operation.result == 0 ? Outcome::blocked : Outcome::over;
-}
-
-bool SimulatedMechanism::submit_connect(Operation& operation) {
-    if (!fails(operation)) {
-        const int port = port_of(operation.address);
-        operation.result = port < 0 ? port : sockets_.connect(operation.fd, static_cast<std::uint16_t>(port));
-    }
-    if (operation.result == -EINPROGRESS) {
-        operation.result = 0;
-        park(operation, Outcome::blocked);
-        return false;
-    }
-    const Duration late = operation.result == -ETIMEDOUT ? SimulatedSockets::connect_patience
-                                                         : faults_.lateness(operation.kind);
-    if (late == Duration::zero()) return true;
-    park_late(operation, late);
-    return false;
-}
-
-// A late send goes out at once and is reported late, or goes out late: so that whoever frees the bytes before
-// the completion is found out, and whoever thinks that no answer can come before it.
-bool SimulatedMechanism::submit_send(Operation& operation) {
-    Watched& watched = this->watched(operation.fd);
-    if (watched.sending) {
-        throw std::logic_error("two sends at once on descriptor " + std::to_string(operation.fd));
-    }
-    const Duration late = faults_.lateness(operation.kind);
-    if (late == Duration::zero()) {
-        const Outcome outcome = attempt(operation);
-        if (outcome == Outcome::over) return true;
-        park(operation, outcome);
-    } else {
-        if (faults_.coin()) attempt(operation);
-        park_late(operation, late);
-    }
-    watched.sending = true;
-    return false;
-}
-
-bool SimulatedMechanism::submit_close(Operation& operation) {
-    Watched& watched = this->watched(operation.fd);
-    watched.close = &operation;
-    for (std::ptrdiff_t i = 0; i < std::ssize(watched.parked);) {
-        if (!ask_to_end(watched, i)) ++i;
-    }
-    operation.state = Operation::State::in_flight;
-    if (!watched.parked.empty() || watched.handed_out > 0) return false;
-    const Duration late = faults_.lateness(operation.kind);
-    if (late > Duration::zero()) {
-        park_late(operation, late);
-        return false;
-    }
-    close_now(watched, operation);
-    return true;
-}
-
-void SimulatedMechanism::close_when_alone(Watched& watched) {
-    if (watched.close == nullptr || !watched.parked.empty() || watched.handed_out > 0) return;
-    hand_out(watched, *watched.close);
-}
-
-void SimulatedMechanism::close_now(Watched& watched, Operation& operation) {
-    take_back(watched);
-    watched.close = nullptr;
-    operation.result = sockets_.close(operation.fd);
-}
-
-// ---- Lent bytes ----
-
-// `size` bytes that are the caller's until they are taken back.
-std::span<std::byte> SimulatedMechanism::lend(Watched& watched, std::size_t size) {
-    std::byte* memory = scratch_.get();
-    if (memory == nullptr) {
-        if (buffers_.empty()) buffers_.push_back(std::make_unique<std::byte[]>(receive_size_));
-        watched.lent = std::move(buffers_.back());
-        buffers_.pop_back();
-        watched.lent_size = size;
-        memory = watched.lent.get();
-    } else {
-        scratch_lent_ = size;
-    }
-    permit(memory, size);
-    forbid(memory + size, receive_size_ - size);
-    return {memory, size};
-}
-
-void SimulatedMechanism::take_back(Watched& watched) {
-    if (watched.lent == nullptr) return;
-    std::memset(watched.lent.get(), gone, watched.lent_size);
-    forbid(watched.lent.get(), receive_size_);
-    buffers_.push_back(std::move(watched.lent));
-}
-
-void SimulatedMechanism::take_back_scratch() {
-    if (scratch_lent_ == 0) return;
-    std::memset(scratch_.get(), gone, scratch_lent_);
-    forbid(scratch_.get(), receive_size_);
-    scratch_lent_ = 0;
 }
 
 }  // namespace confab

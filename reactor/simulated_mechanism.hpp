@@ -7,12 +7,11 @@
 
 #include <atomic>
 #include <cstdint>
-#include <memory>
-#include <span>
 #include <string>
 #include <vector>
 
 #include "reactor/mechanism.hpp"
+#include "reactor/simulated_buffers.hpp"
 #include "reactor/simulated_faults.hpp"
 #include "reactor/simulated_sockets.hpp"
 
@@ -55,8 +54,7 @@ class SimulatedMechanism final : public Mechanism, private SimulatedWatcher {
         int handed_out = 0;          // due or collected, and not finished
         bool sending = false;
         Operation* close = nullptr;  // waits for all of the above
-        std::unique_ptr<std::byte[]> lent;
-        std::size_t lent_size = 0;
+        SimulatedBuffers::Loan loan;
     };
     enum class Outcome : std::uint8_t { over, blocked, paused };
 
@@ -77,6 +75,7 @@ class SimulatedMechanism final : public Mechanism, private SimulatedWatcher {
     void hand_out(Watched& watched, std::ptrdiff_t position);
     void hand_out(Watched& watched, Operation& operation);
 
+    static short events_for(const Operation& operation);
     bool fails(Operation& operation);
     Outcome attempt(Operation& operation);
     static Outcome settle(Operation& operation, int result);
@@ -90,10 +89,6 @@ class SimulatedMechanism final : public Mechanism, private SimulatedWatcher {
     void close_when_alone(Watched& watched);
     void close_now(Watched& watched, Operation& operation);
 
-    std::span<std::byte> lend(Watched& watched, std::size_t size);
-    void take_back(Watched& watched);
-    void take_back_scratch();
-
     SimulatedSockets& sockets_;
     SimulatedFaults& faults_;
     const int first_descriptor_;
@@ -102,9 +97,8 @@ class SimulatedMechanism final : public Mechanism, private SimulatedWatcher {
     std::vector<Watched> table_;   // by descriptor
     std::vector<Operation*> due_;  // for the next collect
     std::uint64_t tokens_given_ = 0;
-    std::unique_ptr<std::byte[]> scratch_;
-    std::size_t scratch_lent_ = 0;                       // bytes of it
-    std::vector<std::unique_ptr<std::byte[]>> buffers_;  // free
+    SimulatedBuffers buffers_;
+    SimulatedBuffers::Loan scratch_;
     std::atomic<bool> woken_{false};
 };
 
