@@ -24,7 +24,8 @@ void add_chat(CLI::App& program) {
     auto options = std::make_shared<ChatClientOptions>();
     CLI::App& command =
         *program.add_subcommand("chat", "Talk: a person at a terminal, lines in and out in a pipe");
-    add_option(command, "URL", options->server, "The server: host:port, [v6]:port or unix:PATH");
+    add_option(command, "URL", options->server, "The server: host:port, [v6]:port or unix:PATH")
+        ->check(address_check());
     add_option(command, "--nick", options->nick, "Your name; without one the server gives you one");
     add_option(command, "--room", options->room, "The room to join");
     command.callback([options] { chat(*options); });

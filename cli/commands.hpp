@@ -10,6 +10,9 @@ namespace confab::cli {
 /// The environment variable that stands for a long option (or, without the dashes, for a name in a file).
 std::string environment_name(std::string_view option);
 
+/// For options that are addresses: a CLI11 check of their form.
+CLI::Validator address_check();
+
 // Each adds one subcommand to `program`; what it does when chosen, it does in the subcommand's callback,
 // which throws when it cannot: a CLI::ParseError for what is wrong with the command line, anything else for
 // failures.

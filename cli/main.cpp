@@ -5,6 +5,7 @@
 #include <iostream>
 
 #include "cli/commands.hpp"
+#include "reactor/endpoint.hpp"
 
 namespace {
 
@@ -36,6 +37,15 @@ std::string environment_name(std::string_view option) {
     return name;
 }
 
+CLI::Validator address_check() {
+    return CLI::Validator(
+        [](const std::string& text) {
+            const std::string fault = Endpoint::fault(text);
+            return fault.empty() ? fault : text + ": " + fault;
+        },
+        "ADDRESS");
+}
+
 }  // namespace confab::cli
 
 int main(int argc, char** argv) {
@@ -54,7 +64,8 @@ int main(int argc, char** argv) {
         program.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
         if (error.get_exit_code() == 0) return program.exit(error);  // --help or --version
-        std::cerr << "confab: " << error.what() << '\n';
+        const bool unknown = error.get_name() == "ExtrasError";
+        std::cerr << "confab: " << error.what() << (unknown ? " (--help lists what is)" : "") << '\n';
         return usage_error;
     } catch (const std::exception& error) {
         std::cerr << "confab: " << error.what() << '\n';

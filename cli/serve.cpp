@@ -124,7 +124,8 @@ void add_serve(CLI::App& program) {
         ->check(CLI::IsMember({"chat", "echo", "upper"}));
     add_option(command, "--listen", options->listen,
                "host:port, [v6]:port or unix:PATH; repeatable; port 0: any free one")
-        ->delimiter(',');
+        ->delimiter(',')
+        ->check(address_check());
     add_option(command, "--strategy", options->strategy_name, "One of `confab strategies`; default percore");
     add_option(command, "--threads", options->threads,
                "Threads that serve: a number, or `each`: one per connection");

@@ -103,6 +103,15 @@ std::expected<std::vector<Endpoint>, std::string> Endpoint::resolve(std::string_
     return endpoints;
 }
 
+std::string Endpoint::fault(std::string_view text) {
+    if (text.starts_with("unix:")) {
+        const auto endpoint = unix_endpoint(text.substr(5));
+        return endpoint ? "" : endpoint.error();
+    }
+    const auto parts = split(text);
+    return parts ? "" : parts.error();
+}
+
 std::expected<Endpoint, std::error_code> Endpoint::of_socket(int fd) {
     sockaddr_storage storage{};
     socklen_t size = sizeof storage;

@@ -23,6 +23,8 @@ class Endpoint {
     /// (every interface), "unix:/run/confab.sock". All that the name stands for, in the resolver's order,
     /// never empty; or a sentence that says what is wrong.
     static std::expected<std::vector<Endpoint>, std::string> resolve(std::string_view text);
+    /// What is wrong with the form of `text`, as a sentence; empty when nothing is. Asks nobody.
+    static std::string fault(std::string_view text);
 
     /// The address of this end of a socket.
     static std::expected<Endpoint, std::error_code> of_socket(int fd);
