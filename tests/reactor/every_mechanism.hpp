@@ -162,9 +162,21 @@ struct Under {
     static constexpr Waiting waiting = Which;
     static constexpr const char* uring_features = "all";
 };
-/// io_uring as an old kernel has it.
+/// io_uring as older kernels have it, each of which takes other ways.
 struct UnderPlainUring : Under<Waiting::uring> {
     static constexpr const char* uring_features = "none";
+};
+struct UnderUringWithoutBuffers : Under<Waiting::uring> {
+    static constexpr const char* uring_features = "all,-buffer_ring";
+};
+struct UnderUringOfOneShots : Under<Waiting::uring> {
+    static constexpr const char* uring_features = "all,-multishot_receive,-multishot_accept";
+};
+struct UnderUringOfWholeBuffers : Under<Waiting::uring> {
+    static constexpr const char* uring_features = "all,-incremental,-defer_taskrun";
+};
+struct UnderEagerUring : Under<Waiting::uring> {
+    static constexpr const char* uring_features = "all,-defer_taskrun,-coop_taskrun";
 };
 
 }  // namespace confab::testing
@@ -176,6 +188,10 @@ TYPE_TO_STRING_AS("poll", confab::testing::Under<confab::Waiting::poll>);
 TYPE_TO_STRING_AS("epoll", confab::testing::Under<confab::Waiting::epoll>);
 TYPE_TO_STRING_AS("uring", confab::testing::Under<confab::Waiting::uring>);
 TYPE_TO_STRING_AS("uring without features", confab::testing::UnderPlainUring);
+TYPE_TO_STRING_AS("uring without buffers", confab::testing::UnderUringWithoutBuffers);
+TYPE_TO_STRING_AS("uring of one shots", confab::testing::UnderUringOfOneShots);
+TYPE_TO_STRING_AS("uring of whole buffers", confab::testing::UnderUringOfWholeBuffers);
+TYPE_TO_STRING_AS("uring without deferring", confab::testing::UnderEagerUring);
 TYPE_TO_STRING_AS("simulated", confab::testing::Under<confab::Waiting::simulated>);
 
 #define BODY_UNDER_MECHANISMS(sentence, body, ...)                                        \
@@ -189,7 +205,9 @@ TYPE_TO_STRING_AS("simulated", confab::testing::Under<confab::Waiting::simulated
     confab::testing::Under<confab::Waiting::blocking>, confab::testing::Under<confab::Waiting::busy>,   \
         confab::testing::Under<confab::Waiting::select>, confab::testing::Under<confab::Waiting::poll>, \
         confab::testing::Under<confab::Waiting::epoll>, confab::testing::Under<confab::Waiting::uring>, \
-        confab::testing::UnderPlainUring
+        confab::testing::UnderPlainUring, confab::testing::UnderUringWithoutBuffers,                    \
+        confab::testing::UnderUringOfOneShots, confab::testing::UnderUringOfWholeBuffers,               \
+        confab::testing::UnderEagerUring
 
 #define EVERY_MECHANISM(sentence)                                                                    \
     BODY_UNDER_MECHANISMS(sentence, DOCTEST_ANONYMOUS(body_under_every_mechanism_), REAL_MECHANISMS, \
