@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <liburing.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,7 +49,10 @@ static inline struct io_uring_buf_ring* ring_open_buffers(struct io_uring* ring,
     registration.ring_addr = (unsigned long long)(uintptr_t)memory;
     registration.ring_entries = count;
     registration.bgid = (unsigned short)group;
-    registration.pad = (unsigned short)flags;  // named `flags` since 6.12
+    // The flags follow `bgid`: liburing before 2.5 calls that field `pad`, later ones `flags`.
+    const unsigned short flag_bits = (unsigned short)flags;
+    memcpy((char*)&registration + offsetof(struct io_uring_buf_reg, bgid) + sizeof registration.bgid,
+           &flag_bits, sizeof flag_bits);
     const int error = io_uring_register_buf_ring(ring, &registration, 0);
     if (error != 0) {
         fprintf(stderr, "provided buffers: %s\n", strerror(-error));
