@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <unordered_set>
 
+#include "coro/diagnostics.hpp"
 #include "coro/listener.hpp"
 #include "coro/run.hpp"
 #include "coro/scope.hpp"
@@ -70,6 +71,7 @@ class CallbackHost final : public Host {
         SlotQueue slots(context_.slots, reactor_);
         slots_ = &slots;
         for (const int listener : listeners) tasks.spawn(accept_from(listener), "accept");
+        const Observed observed(reactor_, context_.next_name());
         begun();
         run_until_joined(reactor_, tasks);
         while (!connections_.empty()) reactor_.run();

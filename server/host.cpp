@@ -17,6 +17,11 @@ void HostContext::warn_once(const Reactor& reactor) {
     if (!std::exchange(warned, true)) spdlog::warn("{}", reactor.warning());
 }
 
+std::string HostContext::next_name() {
+    const MutexLock lock(mutex);
+    return "reactor " + std::to_string(reactors++);
+}
+
 DrainJob::DrainJob(std::function<void()> drain)
     : Job([](Job& job) noexcept { static_cast<DrainJob&>(job).drain_(); }), drain_(std::move(drain)) {}
 

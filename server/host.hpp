@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "pools/annotated_mutex.hpp"
@@ -25,11 +26,14 @@ struct HostContext {
 
     // Any thread.
     Mutex mutex{};
-    Ledger ledger CONFAB_GUARDED_BY(mutex){};      ///< of the reactors that have ended
-    bool warned CONFAB_GUARDED_BY(mutex) = false;  ///< the mechanism's warning has been said
+    Ledger ledger CONFAB_GUARDED_BY(mutex){};        ///< of the reactors that have ended
+    unsigned reactors CONFAB_GUARDED_BY(mutex) = 0;  ///< that have been named
+    bool warned CONFAB_GUARDED_BY(mutex) = false;    ///< the mechanism's warning has been said
 
     void add(const Ledger& of_one_reactor);
     void warn_once(const Reactor& reactor);
+    /// What reports call the next reactor: "reactor 0", "reactor 1" ...
+    std::string next_name();
 };
 
 /// Something that serves connections on the thread that calls `serve`, until drained.

@@ -11,6 +11,8 @@
 #include <thread>
 #include <utility>
 
+#include "coro/diagnostics.hpp"
+
 namespace confab {
 
 namespace {
@@ -20,23 +22,28 @@ namespace {
 class Signals {
   public:
     Signals() {
-        sigemptyset(&set_);
-        for (const int signal : {SIGTERM, SIGINT}) sigaddset(&set_, signal);
-        pthread_sigmask(SIG_BLOCK, &set_, nullptr);
+        sigemptyset(&ending_);
+        for (const int signal : {SIGTERM, SIGINT}) sigaddset(&ending_, signal);
+        all_ = ending_;
+        sigaddset(&all_, SIGUSR1);
+        pthread_sigmask(SIG_BLOCK, &all_, nullptr);
     }
-    void wait() const {
+    /// Waits for a signal to end. SIGUSR1 asks for the task trees meanwhile.
+    void wait_for_the_end() const {
         int signal = 0;
-        while (sigwait(&set_, &signal) != 0) {
+        while (sigwait(&all_, &signal) != 0 || signal == SIGUSR1) {
+            if (signal == SIGUSR1) print_task_trees();
         }
     }
     /// False: none came in time.
     bool wait_for(std::chrono::seconds limit) const {
         const timespec time{.tv_sec = limit.count(), .tv_nsec = 0};
-        return sigtimedwait(&set_, nullptr, &time) > 0;
+        return sigtimedwait(&ending_, nullptr, &time) > 0;
     }
 
   private:
-    sigset_t set_{};
+    sigset_t ending_{};
+    sigset_t all_{};
 };
 
 /// While it lives, a second signal, or a drain that takes longer than `limit`, ends the program at once.
@@ -71,7 +78,8 @@ void run_server(Server& server, const std::string& application_name, std::chrono
         std::fprintf(stderr, "listening on %s (strategy %s, app %s)\n", address.text().c_str(),
                      server.strategy().name.c_str(), application_name.c_str());
     }
-    signals.wait();
+    const Watchdog watchdog;
+    signals.wait_for_the_end();
     const Impatience impatience(signals, drain_limit);
     server.drain();
     server.join();

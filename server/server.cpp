@@ -43,9 +43,10 @@ struct Server::Running {
 
     /// A host on its thread.
     struct HostThread {
-        std::promise<Host*> begun;
+        std::promise<void> begun;
+        std::unique_ptr<Host> host;  // made and run by the thread; outlives it, so that a drain may come late
         std::jthread thread;
-        Host* host = nullptr;
+        bool begun_well = false;
     };
 
     const ReactorOptions reactor_options;
@@ -77,17 +78,29 @@ void Server::start() {
         slot.thread = std::jthread([this, &slot, thread_each, listeners = listeners_of(i)] {
             try {
                 HostContext& context = running_->context;
-                const auto host = thread_each ? make_thread_host(context)
-                                  : options_.strategy.callbacks
-                                      ? make_callback_host(context, callback_transform_)
-                                      : make_task_host(context);
-                host->serve(listeners, [&] { slot.begun.set_value(host.get()); });
+                slot.host = thread_each                   ? make_thread_host(context)
+                            : options_.strategy.callbacks ? make_callback_host(context, callback_transform_)
+                                                          : make_task_host(context);
+                slot.host->serve(listeners, [&] { slot.begun.set_value(); });
             } catch (...) {
                 slot.begun.set_exception(std::current_exception());
             }
         });
     }
-    for (Running::HostThread& slot : running_->threads) slot.host = slot.begun.get_future().get();
+    wait_until_begun();
+}
+
+void Server::wait_until_begun() {
+    std::exception_ptr failure;
+    for (Running::HostThread& slot : running_->threads) {
+        try {
+            slot.begun.get_future().get();
+            slot.begun_well = true;
+        } catch (...) {
+            failure = std::current_exception();
+        }
+    }
+    if (failure) std::rethrow_exception(failure);
 }
 
 // A set of listeners for each host. TCP: sockets of their own on the same port, and the kernel spreads the
@@ -124,7 +137,7 @@ std::vector<int> Server::listeners_of(unsigned set) {
 void Server::drain() {
     if (std::exchange(running_->draining, true)) return;
     for (const Running::HostThread& slot : running_->threads) {
-        if (slot.host != nullptr) slot.host->drain();
+        if (slot.begun_well) slot.host->drain();
     }
 }
 

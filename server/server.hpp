@@ -64,6 +64,7 @@ class Server {
     struct Running;
 
     void open_listeners(unsigned sets);
+    void wait_until_begun();
     std::vector<int> listeners_of(unsigned set);
 
     const ServerOptions options_;

@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "coro/diagnostics.hpp"
 #include "coro/listener.hpp"
 #include "coro/run.hpp"
 #include "coro/scope.hpp"
@@ -25,6 +26,7 @@ class TaskHost final : public Host {
         SlotQueue slots(context_.slots, reactor_);
         place_.emplace(Connection::Place{*worker_, context_.stream_limits, &slots});
         for (const int listener : listeners) connections.spawn(accept_from(listener, slots), "accept");
+        const Observed observed(reactor_, context_.next_name());
         begun();
         run_until_joined(reactor_, connections);
         worker_.reset();

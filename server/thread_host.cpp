@@ -5,6 +5,7 @@
 #include <system_error>
 #include <unordered_set>
 
+#include "coro/diagnostics.hpp"
 #include "coro/listener.hpp"
 #include "coro/run.hpp"
 #include "coro/scope.hpp"
@@ -69,6 +70,7 @@ class ThreadHost final : public Host {
         SlotQueue slots(context_.slots, reactor_);
         slots_ = &slots;
         for (const int listener : listeners) tasks.spawn(accept_from(listener), "accept");
+        const Observed observed(reactor_, "acceptor");
         begun();
         run_until_joined(reactor_, tasks);
         while (!threads_empty()) reactor_.run();  // each thread's end posts a job that stops this run
@@ -190,6 +192,7 @@ void ConnectionThread::run_on_thread() {
         const Connection::Place place{*worker, host_.context_.stream_limits};
         Connection::start(tasks, place, descriptor.release());
         publish(&reactor, worker.get(), &tasks);
+        const Observed observed(reactor, host_.context_.next_name());
         run_until_joined(reactor, tasks);
         publish(nullptr, nullptr, nullptr);
         host_.context_.add(reactor.ledger());

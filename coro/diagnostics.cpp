@@ -1,0 +1,101 @@
+#include "coro/diagnostics.hpp"
+
+#include <algorithm>
+#include <condition_variable>
+#include <cstdio>
+#include <cstring>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include "coro/task_tree.hpp"
+#include "pools/annotated_mutex.hpp"
+
+namespace confab {
+
+namespace {
+
+struct Registry {
+    Mutex mutex;
+    std::vector<Observed*> reactors CONFAB_GUARDED_BY(mutex);
+};
+
+Registry& registry() {
+    static Registry the_registry;
+    return the_registry;
+}
+
+void write_report(const Stall& stall) { std::fprintf(stderr, "confab: %s\n", stall.text().c_str()); }
+
+}  // namespace
+
+Observed::Observed(Reactor& reactor, std::string name)
+    : Job([](Job& job) noexcept { static_cast<Observed&>(job).print_tree(); }),
+      reactor_(reactor),
+      name_(std::move(name)) {
+    const MutexLock lock(registry().mutex);
+    registry().reactors.push_back(this);
+}
+
+Observed::~Observed() {
+    const MutexLock lock(registry().mutex);
+    std::erase(registry().reactors, this);
+}
+
+// In one write, so that the trees of several reactors do not run into each other.
+void Observed::print_tree() {
+    const std::string text = name_ + " (" + reactor_.description() + ")\n" + task_tree();
+    std::fwrite(text.data(), 1, text.size(), stderr);
+    const MutexLock lock(registry().mutex);
+    printing_ = false;
+}
+
+void print_task_trees() {
+    const MutexLock lock(registry().mutex);
+    for (Observed* const observed : registry().reactors) {
+        if (!std::exchange(observed->printing_, true)) observed->reactor_.post(*observed);
+    }
+}
+
+std::string Stall::text() const {
+    const char* const slash = std::strrchr(holder.file_name(), '/');
+    const char* const file = slash != nullptr ? slash + 1 : holder.file_name();
+    return reactor + " is held for " + std::to_string(held.count()) + " ms by the task that went on after " +
+           file + ':' + std::to_string(holder.line());
+}
+
+Watchdog::Watchdog(std::chrono::milliseconds limit, Report report)
+    : limit_(limit),
+      report_(report ? std::move(report) : Report(write_report)),
+      thread_([this](const std::stop_token& stopped) { watch(stopped); }) {}
+
+void Watchdog::watch(const std::stop_token& stopped) {
+    std::mutex mutex;
+    std::condition_variable_any woken;
+    std::unique_lock lock(mutex);
+    while (!stopped.stop_requested()) {
+        woken.wait_for(lock, stopped, limit_ / 2, [] { return false; });
+        look();
+    }
+}
+
+// A loop is held when it has been in the same resume step, which is an odd beat, since `limit_` ago at least.
+void Watchdog::look() {
+    std::vector<Stall> stalls;
+    const auto now = std::chrono::steady_clock::now();
+    {
+        const MutexLock lock(registry().mutex);
+        for (Observed* const observed : registry().reactors) {
+            const Reactor::Pulse& pulse = observed->reactor_.pulse();
+            const std::uint64_t beat = pulse.beats.load(std::memory_order_relaxed);
+            if (beat != std::exchange(observed->beat_seen_, beat)) observed->since_ = now;
+            const auto held = std::chrono::duration_cast<std::chrono::milliseconds>(now - observed->since_);
+            if (beat % 2 == 0 || held < limit_ || observed->beat_reported_ == beat) continue;
+            observed->beat_reported_ = beat;
+            stalls.push_back({observed->name_, held, pulse.holder.load(std::memory_order_relaxed)});
+        }
+    }
+    for (const Stall& stall : stalls) report_(stall);
+}
+
+}  // namespace confab
