@@ -145,15 +145,20 @@ std::string Endpoint::text() const {
 std::expected<Fd, std::error_code> listen_on(const Endpoint& endpoint, const ListenOptions& options) {
     Fd fd(::socket(endpoint.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     if (!fd) return last_error();
+    const int on = 1;
+    const bool share_at_once = options.share_port && !options.port_must_be_free;
     if (endpoint.is_unix()) {
         remove_stale_socket(endpoint);
     } else {
-        const int on = 1;
         if (!set_option(fd, SOL_SOCKET, SO_REUSEADDR, on)) return last_error();
-        if (options.share_port && !set_option(fd, SOL_SOCKET, SO_REUSEPORT, on)) return last_error();
+        if (share_at_once && !set_option(fd, SOL_SOCKET, SO_REUSEPORT, on)) return last_error();
         if (!set_option(fd, IPPROTO_TCP, TCP_NODELAY, on)) return last_error();
     }
     if (::bind(fd.get(), endpoint.address(), endpoint.size()) < 0) return last_error();
+    // Set only now, it did not help to get the port, and yet lets others in.
+    if (options.share_port && !share_at_once && !set_option(fd, SOL_SOCKET, SO_REUSEPORT, on)) {
+        return last_error();
+    }
     if (::listen(fd.get(), options.backlog) < 0) return last_error();
     return fd;
 }

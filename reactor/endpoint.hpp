@@ -48,8 +48,11 @@ class Endpoint {
 
 struct ListenOptions {
     int backlog = 4096;  ///< connections that wait to be accepted; the kernel caps it at net.core.somaxconn
-    bool share_port =
-        false;  ///< SO_REUSEPORT: several listeners on one port, the kernel spreads the connections
+    /// SO_REUSEPORT: several listeners on one port, the kernel spreads the connections.
+    bool share_port = false;
+    /// With share_port: fails when anybody listens there already, as without it; those who come later may
+    /// share. For the first listener of a program, which would else take connections from another one's.
+    bool port_must_be_free = false;
 };
 
 /// A listening socket, non-blocking, close-on-exec. TCP: with SO_REUSEADDR, and TCP_NODELAY, which Linux

@@ -112,7 +112,8 @@ void Server::open_listeners(unsigned sets) {
         Endpoint endpoint = resolve_one(text);
         const bool share_port = sets > 1 && !endpoint.is_unix() && !options_.strategy.one_at_a_time();
         for (unsigned i = 0; i < sets; ++i) {
-            auto listener = i == 0 || share_port ? listen_on(endpoint, {.share_port = share_port})
+            const ListenOptions options{.share_port = share_port, .port_must_be_free = i == 0};
+            auto listener = i == 0 || share_port ? listen_on(endpoint, options)
                                                  : std::expected<Fd, std::error_code>(Fd(::fcntl(
                                                        listeners_[0].back().get(), F_DUPFD_CLOEXEC, 0)));
             if (!listener) throw cannot_listen(text, listener.error().message());
