@@ -76,13 +76,18 @@ void Server::start() {
     for (unsigned i = 0; i < hosts; ++i) {
         Running::HostThread& slot = running_->threads[i];
         slot.thread = std::jthread([this, &slot, thread_each, listeners = listeners_of(i)] {
+            bool has_begun = false;
             try {
                 HostContext& context = running_->context;
                 slot.host = thread_each                   ? make_thread_host(context)
                             : options_.strategy.callbacks ? make_callback_host(context, callback_transform_)
                                                           : make_task_host(context);
-                slot.host->serve(listeners, [&] { slot.begun.set_value(); });
+                slot.host->serve(listeners, [&] {
+                    has_begun = true;
+                    slot.begun.set_value();
+                });
             } catch (...) {
+                if (has_begun) throw;  // nobody could serve its connections: the process ends, saying why
                 slot.begun.set_exception(std::current_exception());
             }
         });
