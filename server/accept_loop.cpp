@@ -23,6 +23,19 @@ bool is_exhaustion(const std::error_code& error) {
            error == std::errc::no_buffer_space || error == std::errc::not_enough_memory;
 }
 
+// While it lives, the reactor is going to hear from outside: of a slot that another one gives back, or of the
+// drain. With nothing else to do it would take its own waiting for a deadlock.
+class Hold {
+  public:
+    explicit Hold(Reactor& reactor) : reactor_(reactor) { reactor_.hold(); }
+    Hold(const Hold&) = delete;
+    Hold& operator=(const Hold&) = delete;
+    ~Hold() { reactor_.release_hold(); }
+
+  private:
+    Reactor& reactor_;
+};
+
 }  // namespace
 
 SlotQueue::FreedJob::FreedJob(SlotQueue& owner)
@@ -42,6 +55,7 @@ task<bool> SlotQueue::take() {
     static constexpr WaitKind kind = WaitList::kind("connection slot");
     if (slots_.take(asker_)) co_return true;
     spdlog::warn("as many connections as allowed (--max-connections): accepting pauses");
+    const Hold until_told(TaskContext::current()->reactor());
     try {
         do {
             co_await WaitList::Awaiter(waiting_, kind, false, std::source_location::current());
