@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 
+#include <cctype>
 #include <cerrno>
 #include <exception>
 #include <future>
@@ -15,7 +16,9 @@ namespace confab {
 
 namespace {
 
-std::runtime_error cannot_listen(const std::string& address, const std::string& why) {
+// The system's reasons begin with a capital, which has no place in the middle of a line.
+std::runtime_error cannot_listen(const std::string& address, std::string why) {
+    if (!why.empty()) why[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(why[0])));
     return std::runtime_error("cannot listen on " + address + ": " + why);
 }
 
