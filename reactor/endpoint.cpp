@@ -163,6 +163,11 @@ std::expected<Fd, std::error_code> listen_on(const Endpoint& endpoint, const Lis
     return fd;
 }
 
+void remove_socket_file(const Endpoint& endpoint) {
+    if (!endpoint.is_unix()) return;
+    ::unlink(reinterpret_cast<const sockaddr_un*>(endpoint.address())->sun_path);
+}
+
 std::expected<Fd, std::error_code> make_socket(const Endpoint& endpoint) {
     Fd fd(::socket(endpoint.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     if (!fd) return last_error();

@@ -60,6 +60,10 @@ struct ListenOptions {
 /// file is not.
 std::expected<Fd, std::error_code> listen_on(const Endpoint& endpoint, const ListenOptions& options = {});
 
+/// Removes the file that listening on a Unix socket has made; nothing for other addresses, and no error when
+/// it is gone already.
+void remove_socket_file(const Endpoint& endpoint);
+
 /// A stream socket for a connection to `endpoint`, close-on-exec, TCP_NODELAY.
 std::expected<Fd, std::error_code> make_socket(const Endpoint& endpoint);
 

@@ -145,6 +145,8 @@ std::vector<int> Server::listeners_of(unsigned set) {
 
 void Server::drain() {
     if (std::exchange(running_->draining, true)) return;
+    // Now, while nobody else can have taken the place: a moment later the listeners are closed.
+    for (const Endpoint& address : addresses_) remove_socket_file(address);
     for (const Running::HostThread& slot : running_->threads) {
         if (slot.begun_well) slot.host->drain();
     }
