@@ -1,0 +1,102 @@
+// The limits of the chat, and its end: what the members are told, and that nothing said is lost.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+#include "tests/system/member.hpp"
+#include "tests/system/patience.hpp"
+#include "tests/system/server_process.hpp"
+
+namespace confab::system_tests {
+namespace {
+
+TEST_SUITE_BEGIN(needs::chat_with_several_clients);
+
+TEST_CASE("a member who does not read is dropped with a reason, and nobody waits for him") {
+    ServerProcess server({.app = "chat", .flags = {"--max-queued", "65536"}});
+    Member alice(server.address(), "alice");
+    Member bob(server.address(), "bob");
+    Member slow(server.address(), "slow", {.receive_buffer = 2048});
+    settle({&alice, &bob, &slow});
+    const std::string words(4000, 'w');
+    const std::string heard = "[lobby] alice: " + words;
+    const Deadline deadline;
+    for (bool dropped = false; !dropped;) {
+        REQUIRE(deadline.milliseconds_left() > 0);
+        alice.say(words);
+        std::string line = bob.line();
+        if (line != heard) {
+            CHECK(line.starts_with("* "));
+            CHECK(line.contains("slow"));
+            dropped = true;
+            bob.expect_line(heard);
+        }
+    }
+    alice.expect_line_with("* ", {"slow"});
+    // All that the kernel had taken for him, in order; then it is over.
+    const Rest rest = slow.rest();
+    CHECK(rest.bytes.starts_with(heard));
+    alice.say("after");
+    bob.expect_line("[lobby] alice: after");
+    server.stop();
+}
+
+TEST_CASE("rooms a member can be in are limited") {
+    const ServerProcess server({.app = "chat", .flags = {"--max-rooms", "3"}});
+    Member alice(server.address(), "alice");
+    alice.join("one");
+    alice.join("two");
+    CHECK(alice.expect_refusal("/join three").contains("3"));
+    for (const std::string& line : alice.ask("/part one")) CHECK(line.starts_with("* "));
+    alice.join("three");
+}
+
+TEST_CASE("an idle member is told and sent away, and the others are told") {
+    const ServerProcess server({.app = "chat", .flags = {"--idle-timeout", "1"}});
+    Member idle(server.address(), "idle");
+    const Rest rest = idle.rest();
+    CHECK(rest.bytes.starts_with("! "));
+    CHECK(rest.bytes.contains("idle"));
+    CHECK(rest.ending == Ending::end_of_stream);
+}
+
+TEST_SUITE_END();
+
+TEST_SUITE_BEGIN(needs::chat);
+
+TEST_CASE("SIGTERM tells a member that the server ends, answers what it has asked, and closes") {
+    ServerProcess server({.app = "chat"});
+    Member alice(server.address(), "alice");
+    server.stop();
+    const Rest rest = alice.rest();
+    CHECK(rest.bytes.starts_with("* "));
+    CHECK(rest.bytes.ends_with("\n"));
+    CHECK(rest.ending == Ending::end_of_stream);
+}
+
+TEST_SUITE_END();
+
+TEST_SUITE_BEGIN(needs::chat_with_several_clients);
+
+TEST_CASE("SIGTERM loses nothing that was said before it") {
+    ServerProcess server({.app = "chat"});
+    Member alice(server.address(), "alice");
+    Member bob(server.address(), "bob");
+    settle({&alice, &bob});
+    std::string expected;
+    for (int number = 0; number < 500; ++number) {
+        alice.say("words " + std::to_string(number));
+        expected += "[lobby] alice: words " + std::to_string(number) + "\n";
+    }
+    alice.expect_silence_until("all said");
+    server.stop();
+    const Rest rest = bob.rest();
+    CHECK(rest.bytes.starts_with(expected));
+    CHECK(rest.bytes.substr(expected.size()).starts_with("* "));
+    CHECK(rest.ending == Ending::end_of_stream);
+}
+
+TEST_SUITE_END();
+
+}  // namespace
+}  // namespace confab::system_tests

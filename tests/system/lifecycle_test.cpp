@@ -1,0 +1,208 @@
+// Starting and ending: addresses, signals, exit codes.
+#include <doctest/doctest.h>
+#include <sys/stat.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+
+#include "tests/system/bytes.hpp"
+#include "tests/system/client.hpp"
+#include "tests/system/patience.hpp"
+#include "tests/system/server_process.hpp"
+
+namespace confab::system_tests {
+namespace {
+
+// A folder of its own, gone with the object.
+class TemporaryFolder {
+  public:
+    TemporaryFolder() {
+        std::string pattern = (std::filesystem::temp_directory_path() / "confab-XXXXXX").string();
+        REQUIRE(::mkdtemp(pattern.data()) != nullptr);
+        path_ = pattern;
+    }
+    TemporaryFolder(const TemporaryFolder&) = delete;
+    TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+    ~TemporaryFolder() {
+        std::error_code ignored;  // a test has nothing to do about what stays behind
+        std::filesystem::remove_all(path_, ignored);
+    }
+
+    std::string operator/(const char* name) const { return path_ / name; }
+
+  private:
+    std::filesystem::path path_;
+};
+
+void expect_echo(const std::string& address) {
+    Client client(address);
+    client.send("hello\n");
+    client.expect("hello\n");
+}
+
+// A run that must end by itself.
+struct Run {
+    Exit exit;
+    std::vector<std::string> said;
+};
+
+Run run(std::vector<std::string> arguments) {
+    Child child(std::move(arguments));
+    const Exit exit = child.wait_for_exit();
+    return {.exit = exit, .said = child.said()};
+}
+
+TEST_CASE("port 0 is answered with the real port, and two servers get two") {
+    const ServerProcess one({.app = "echo"});
+    const ServerProcess two({.app = "echo"});
+    CHECK(one.address().starts_with("127.0.0.1:"));
+    CHECK(one.address() != "127.0.0.1:0");
+    CHECK(one.address() != two.address());
+    expect_echo(one.address());
+    expect_echo(two.address());
+}
+
+TEST_CASE("an IPv6 address is listened on") {
+    const ServerProcess server({.app = "echo", .listen = {"[::1]:0"}});
+    CHECK(server.address().starts_with("[::1]:"));
+    expect_echo(server.address());
+}
+
+TEST_CASE("a Unix socket is listened on, and taken away at the end") {
+    const TemporaryFolder folder;
+    const std::string path = folder / "socket";
+    ServerProcess server({.app = "echo", .listen = {"unix:" + path}});
+    CHECK(server.address() == "unix:" + path);
+    expect_echo(server.address());
+    server.stop();
+    CHECK(!std::filesystem::exists(path));
+}
+
+TEST_CASE("the socket that a killed server left behind is no obstacle, the socket of a running one is") {
+    const TemporaryFolder folder;
+    const std::string address = "unix:" + (folder / "socket");
+    {
+        ServerProcess killed({.app = "echo", .listen = {address}});
+        killed.child().signal(SIGKILL);
+        CHECK(killed.child().wait_for_exit().by_signal);
+    }
+    // The kernel takes a killed ring apart after its process has gone, and only then closes what the ring
+    // held.
+    const Deadline deadline;
+    while (Client::is_listening(address)) REQUIRE(deadline.milliseconds_left() > 0);
+    const ServerProcess server({.app = "echo", .listen = {address}});
+    expect_echo(address);
+    const Run second = run(serve_arguments({.app = "echo", .listen = {address}}));
+    CHECK(second.exit == Exit{.code = 1});
+    expect_echo(address);
+}
+
+TEST_CASE("each of several --listen is served") {
+    const TemporaryFolder folder;
+    ServerProcess server(
+        {.app = "echo", .listen = {"127.0.0.1:0", "[::1]:0", "unix:" + (folder / "socket")}});
+    for (std::size_t listener = 0; listener < 3; ++listener) expect_echo(server.address(listener));
+    server.stop();
+}
+
+TEST_CASE("a port in use ends the start with exit code 1 and one line that says what and why") {
+    const ServerProcess server({.app = "echo"});
+    const Run second = run(serve_arguments({.app = "echo", .listen = {server.address()}}));
+    CHECK(second.exit == Exit{.code = 1});
+    REQUIRE(second.said.size() == 1);
+    CHECK(second.said[0].ends_with("cannot listen on " + server.address() + ": address already in use"));
+    expect_echo(server.address());
+}
+
+TEST_CASE("too few descriptors to begin with end the start with exit code 1 and one line that says why") {
+    for (rlim_t descriptors = 6; descriptors < 20; ++descriptors) {
+        CAPTURE(descriptors);
+        Child child(serve_arguments({.app = "echo"}), descriptors);
+        // It ends by itself, or it has got all that it needs and ends as asked.
+        const bool has_started = child.says_before_it_ends("listening on ");
+        if (has_started) child.signal(SIGTERM);
+        const Exit exit = child.wait_for_exit();
+        CHECK(exit == Exit{.code = has_started ? 0 : 1});
+        if (!has_started) CHECK(child.said().size() == 1);
+    }
+}
+
+TEST_CASE("what the command line does not know ends the start with exit code 2 and one line that names it") {
+    const struct {
+        std::vector<std::string> arguments;
+        std::string named;
+    } cases[] = {
+        {{"serve", "--no-such-option"}, "--no-such-option"},
+        {{"serve", "--app", "whisper"}, "whisper"},
+        {{"serve", "--strategy", "magic"}, "magic"},
+        {{"serve", "--max-line", "many"}, "many"},
+        {{"serve", "--listen", "nowhere"}, "nowhere"},
+        {{"serve", "--listen", "127.0.0.1:99999"}, "99999"},
+        {{"serve", "--waiting", "patiently"}, "patiently"},
+    };
+    for (const auto& one : cases) {
+        CAPTURE(one.named);
+        const Run wrong = run(one.arguments);
+        CHECK(wrong.exit == Exit{.code = 2});
+        REQUIRE(wrong.said.size() == 1);
+        CHECK(wrong.said[0].contains(one.named));
+    }
+}
+
+TEST_CASE("SIGTERM and SIGINT end a server that has no clients with exit code 0") {
+    for (const int number : {SIGTERM, SIGINT}) {
+        ServerProcess server({.app = "echo"});
+        server.child().signal(number);
+        CHECK(server.child().wait_for_exit() == Exit{});
+    }
+}
+
+TEST_CASE("SIGTERM closes the connections of idle clients and ends with exit code 0") {
+    ServerProcess server({.app = "echo"});
+    Client client(server.address());
+    client.send("hello");
+    client.expect("hello");
+    server.stop();
+    client.expect_end();
+}
+
+TEST_CASE("SIGTERM lets what is owed reach a client that reads") {
+    ServerProcess server({.app = "echo"});
+    Client client(server.address(), {.receive_buffer = 4096});
+    const std::string bytes = noise(16UL * 1024 * 1024);
+    const std::size_t sent = client.send_until_stuck(bytes);
+    server.child().signal(SIGTERM);
+    const Rest rest = client.rest();
+    // What the server had not yet received when it stopped it does not owe; what comes back is right, and in
+    // order.
+    CHECK(!rest.bytes.empty());
+    CHECK((rest.bytes == bytes.substr(0, rest.bytes.size())));
+    CHECK(rest.bytes.size() <= sent);
+    CHECK(server.child().wait_for_exit() == Exit{});
+}
+
+TEST_CASE("after SIGTERM nobody new is accepted") {
+    ServerProcess server({.app = "echo"});
+    const std::string address = server.address();
+    server.stop();
+    // The port is free again at once, for a server of the same name.
+    const ServerProcess next({.app = "echo", .listen = {address}});
+    expect_echo(address);
+}
+
+TEST_CASE("a second SIGTERM does not wait for a client that does not read") {
+    ServerProcess server({.app = "echo"});
+    Client stuck(server.address(), {.receive_buffer = 4096});
+    CHECK(stuck.send_until_stuck(noise(16UL * 1024 * 1024)) > 0);
+    // A signal that comes while the one before is still pending is the same signal: send until a second one
+    // has come.
+    const Deadline deadline;
+    do {
+        REQUIRE(deadline.milliseconds_left() > 0);
+        server.child().signal(SIGTERM);
+    } while (!server.child().has_ended_within(std::chrono::milliseconds(20)));
+}
+
+}  // namespace
+}  // namespace confab::system_tests
