@@ -43,8 +43,7 @@ void TimerWheel::insert(TimerNode& node) {
 }
 
 void TimerWheel::file(TimerNode& node) {
-    const std::uint64_t rim = tick_ | ((std::uint64_t{1} << (slot_bits * static_cast<int>(levels))) - 1);
-    const std::uint64_t when = std::min(tick_of_deadline(node.deadline, tick_bits), rim);
+    const std::uint64_t when = tick_of(node);
     if (when <= tick_) {
         link_before(due_.head, node);
         return;
@@ -80,11 +79,30 @@ std::optional<TimerWheel::Slot> TimerWheel::nearest_slot() const {
     return std::nullopt;
 }
 
+// The tick in which `node` fires, if it lies in the future.
+std::uint64_t TimerWheel::tick_of(const TimerNode& node) const {
+    const std::uint64_t rim = tick_ | ((std::uint64_t{1} << (slot_bits * static_cast<int>(levels))) - 1);
+    return std::min(tick_of_deadline(node.deadline, tick_bits), rim);
+}
+
+// The beginning of the slot when many are in it: to go through them all each time would not be O(1).
+std::uint64_t TimerWheel::first_tick_in(const Slot& slot) const {
+    constexpr int few = 4;
+    const TimerNode& head = wheel_[slot.level][slot.index].head;
+    std::uint64_t first = std::uint64_t{1} << 63;
+    int count = 0;
+    for (const TimerNode* node = head.timer_next; node != &head; node = node->timer_next) {
+        if (++count > few) return slot.tick;
+        first = std::min(first, tick_of(*node));
+    }
+    return first;
+}
+
 Instant TimerWheel::next() const {
     if (!due_.empty()) return Instant::min();
     const auto slot = nearest_slot();
     if (!slot) return never;
-    return Instant(Duration(static_cast<Clock::rep>(slot->tick << tick_bits)));
+    return Instant(Duration(static_cast<Clock::rep>(first_tick_in(*slot) << tick_bits)));
 }
 
 // Goes from slot to slot: the wheel stands where a slot begins while its nodes are filed anew, one level

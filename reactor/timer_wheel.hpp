@@ -43,8 +43,9 @@ class TimerWheel {
         while (TimerNode* const node = pop_due()) expired(*node);
     }
 
-    /// No timer fires before this instant; `never` when there is none. May be earlier than the first deadline
-    /// (when a coarse slot is to be sorted out), never later than its tick.
+    /// No timer fires before this instant; `never` when there is none. Never later than the first timer's
+    /// tick; exactly that when the timers nearest to it are few, else perhaps earlier (a coarse slot is to be
+    /// sorted out).
     Instant next() const;
 
   private:
@@ -65,6 +66,8 @@ class TimerWheel {
         std::uint64_t tick;  // at which it begins
     };
     std::optional<Slot> nearest_slot() const;
+    std::uint64_t first_tick_in(const Slot& slot) const;
+    std::uint64_t tick_of(const TimerNode& node) const;
     void advance(Instant now);
     void file(TimerNode& node);
     TimerNode* pop_due();
