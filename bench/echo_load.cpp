@@ -45,9 +45,8 @@ struct Options {
     std::uint16_t port = 0;
     int server_pid = 0;
     std::size_t connections = 50, bytes = 64, depth = 1;
-    unsigned batch = 1;
     double seconds = 1.0, warmup = 0.2;
-    std::uint64_t messages = 0;
+    std::uint64_t count = 0;
     bool churn = false;
 };
 
@@ -199,9 +198,10 @@ void Load::arm_tick() {
 int Load::run() {
     arm_tick();
     for (std::size_t i = 0; i < connections_.size(); ++i) start(i);
-    // Nothing counts before everyone has been served once: accepting, and starting threads, is another cost.
-    while (served_ < connections_.size() && alive_ != 0) turn();
-    Window window({options_.warmup, options_.seconds, options_.messages, options_.server_pid});
+    const std::uint64_t settled = options_.churn ? 1 : settled_after * options_.depth;
+    while ((served_ < connections_.size() || messages_ < settled * connections_.size()) && alive_ != 0)
+        turn();
+    Window window({options_.warmup, options_.seconds, options_.count, options_.server_pid});
     while (!window.advance(messages_) && alive_ != 0) turn();
     if (alive_ == 0) {
         std::fprintf(stderr, "every connection has been lost\n");
@@ -212,7 +212,7 @@ int Load::run() {
 }
 
 void Load::turn() {
-    const int submitted = io_uring_submit_and_wait(&ring_, options_.batch);
+    const int submitted = io_uring_submit_and_wait(&ring_, 1);
     if (submitted < 0 && submitted != -EINTR && submitted != -EAGAIN) fail("io_uring_enter", -submitted);
     unsigned head = 0, seen = 0;
     io_uring_cqe* completion = nullptr;
@@ -329,18 +329,17 @@ void Load::report(const Window& window) const {
 
 constexpr const char* usage =
     "usage: echo_load --port PORT [--pid SERVER] [--connections N] [--bytes N] [--depth N] [--churn]\n"
-    "                 [--seconds S] [--warmup S] [--messages N] [--batch N]\n";
+    "                 [--seconds S] [--warmup S] [--count N]\n";
 
 Options parse(int argc, char** argv) {
-    static constexpr std::array<option, 12> known{{{"port", required_argument, nullptr, 'p'},
+    static constexpr std::array<option, 11> known{{{"port", required_argument, nullptr, 'p'},
                                                    {"pid", required_argument, nullptr, 'P'},
                                                    {"connections", required_argument, nullptr, 'c'},
                                                    {"bytes", required_argument, nullptr, 'b'},
                                                    {"depth", required_argument, nullptr, 'd'},
                                                    {"seconds", required_argument, nullptr, 's'},
                                                    {"warmup", required_argument, nullptr, 'w'},
-                                                   {"messages", required_argument, nullptr, 'm'},
-                                                   {"batch", required_argument, nullptr, 'B'},
+                                                   {"count", required_argument, nullptr, 'm'},
                                                    {"churn", no_argument, nullptr, 'C'},
                                                    {"help", no_argument, nullptr, 'h'},
                                                    {nullptr, 0, nullptr, 0}}};
@@ -375,10 +374,7 @@ Options parse(int argc, char** argv) {
                 options.warmup = parse_seconds(name, optarg);
                 break;
             case 'm':
-                options.messages = number(1, UINT64_MAX);
-                break;
-            case 'B':
-                options.batch = static_cast<unsigned>(number(1, ring_entries));
+                options.count = number(1, UINT64_MAX);
                 break;
             case 'C':
                 options.churn = true;

@@ -34,8 +34,6 @@ class Contender:
     name: str
     command: tuple
     baseline: str  # the contender whose figures its own are divided by
-    is_ours: bool = False
-    idle_connections: int = 10_000
 
 
 class Refused(Exception):
@@ -375,14 +373,6 @@ def print_header(title, build, cores, seed, is_raised):
     if not is_raised:
         warn("the priority is not raised: whatever else runs here is in the figures")
     say("")
-
-
-def refusals_told(refused):
-    """Says loudly what did not take part."""
-    for name, reason in refused.items():
-        warn(f"{name} did not take part: {reason.splitlines()[0]}")
-    if refused:
-        say("")
 
 
 def fail(text, code=1):

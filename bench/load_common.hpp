@@ -23,6 +23,10 @@ std::int64_t own_cpu_ns();
 // reaped are known only to the tick (10 ms). A process that is gone counts as 0. `pid` 0: always 0.
 std::int64_t cpu_ns_of(int pid);
 
+// Answers that a connection gets before anything counts: a young connection acknowledges every segment at
+// once, and its server may still have been accepting others or starting threads.
+constexpr std::uint64_t settled_after = 64;
+
 // The part of a run that counts: opens after the warm-up, closes after the measured time or number of
 // messages.
 class Window {
@@ -38,7 +42,7 @@ class Window {
         double seconds, server_cpu_s, load_cpu_s;
     };
 
-    // The warm-up begins here: make it when every connection works.
+    // The warm-up begins here: make it when every connection has settled.
     explicit Window(const Limits& limits);
 
     // Tells the time and the messages so far; true exactly when the window has closed. Cheap: call it once a

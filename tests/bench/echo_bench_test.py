@@ -2,7 +2,6 @@
 """The bench's echo programs in small: echo_bench_test.py SOURCE_ROOT BUILD_ROOT. Nothing here is about time."""
 
 import json
-import pathlib
 import re
 import socket
 import subprocess
@@ -10,42 +9,24 @@ import sys
 import threading
 import unittest
 
-SOURCE_ROOT, BUILD_ROOT = (pathlib.Path(path) for path in sys.argv[1:3])
-sys.path.insert(0, str(SOURCE_ROOT / "bench"))
-
-import harness  # noqa: E402  (found by the path above)
-
-LOAD = str(BUILD_ROOT / "bench" / "echo_load")
-LIMIT_S = 60
+from programs import BUILD_ROOT, LIMIT_S, SOURCE_ROOT, ServerTest, harness
 
 
 def load(port, *arguments):
     return subprocess.run(
-        [LOAD, "--port", str(port), "--warmup", "0", "--seconds", str(LIMIT_S), *arguments],
+        [BUILD_ROOT / "bench" / "echo_load", "--port", str(port), "--warmup", "0", "--seconds", str(LIMIT_S), *arguments],
         capture_output=True, text=True, timeout=2 * LIMIT_S, check=False)
 
 
-class Baselines(unittest.TestCase):
-    def serve(self, program):
-        command = (str(BUILD_ROOT / "bench" / program),)
-        try:
-            server = harness.Server(harness.Contender(program, command, program), min(harness.two_cores()))
-        except harness.Refused as reason:
-            if f"exit {harness.UNSUPPORTED}" in str(reason):
-                self.skipTest(str(reason))
-            raise
-        self.addCleanup(server.end)
-        return server
-
+class Baselines(ServerTest):
     def check(self, program):
         for arguments in (["--connections", "7", "--bytes", "64"],
                           ["--connections", "3", "--bytes", "5000", "--depth", "8"],
                           ["--connections", "2", "--bytes", "100000"],
                           ["--connections", "5", "--churn"]):
             server = self.serve(program)
-            done = load(server.port, "--pid", str(server.pid), "--messages", "200", *arguments)
-            if done.returncode == harness.UNSUPPORTED:
-                self.skipTest(done.stderr)
+            done = load(server.port, "--pid", str(server.pid), "--count", "200", *arguments)
+            self.skip_without_uring(done)
             self.assertEqual(done.returncode, 0, done.stderr)
             figures = json.loads(done.stdout)
             self.assertGreaterEqual(figures["messages"], 200)
@@ -113,15 +94,14 @@ class FaultyServer:
         self.thread.join()
 
 
-class EchoLoad(unittest.TestCase):
+class EchoLoad(ServerTest):
     def run_against(self, answer):
         server = FaultyServer(answer)
         try:
-            done = load(server.port, "--connections", "1", "--bytes", "64", "--messages", "100")
+            done = load(server.port, "--connections", "1", "--bytes", "64", "--count", "100")
         finally:
             server.stop()
-        if done.returncode == harness.UNSUPPORTED:
-            self.skipTest(done.stderr)
+        self.skip_without_uring(done)
         return done
 
     def test_the_load_passes_a_true_echo(self):
@@ -146,25 +126,23 @@ class EchoLoad(unittest.TestCase):
         server = socket.create_server(("127.0.0.1", 0))
         hang_up = threading.Thread(target=lambda: server.accept()[0].close())
         hang_up.start()
-        done = load(server.getsockname()[1], "--connections", "1", "--messages", "10")
+        done = load(server.getsockname()[1], "--connections", "1", "--count", "10")
         hang_up.join()
         server.close()
-        if done.returncode == harness.UNSUPPORTED:
-            self.skipTest(done.stderr)
+        self.skip_without_uring(done)
         self.assertEqual(done.returncode, 1)
         self.assertIn("every connection has been lost", done.stderr)
 
 
-class Runner(unittest.TestCase):
+class Runner(ServerTest):
     def test_a_run_in_small_prints_every_table(self):
         report = BUILD_ROOT / "tests" / "echo_bench.json"
         done = subprocess.run(
             [sys.executable, SOURCE_ROOT / "bench" / "run_echo.py", "--build", BUILD_ROOT, "--rounds", "1",
-             "--seconds", "0.02", "--warmup", "0", "--idle", "20", "--seed", "1", "--calls-messages", "500",
+             "--seconds", "0.02", "--warmup", "0", "--idle", "20", "--seed", "1", "--calls", "500",
              "--workloads", "50:64:1", "churn", "--json", report, "--ordinary-priority"],
             capture_output=True, text=True, timeout=5 * LIMIT_S, check=False)
-        if done.returncode == harness.UNSUPPORTED:
-            self.skipTest(done.stderr)
+        self.skip_without_uring(done)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("seed 1", done.stdout)
         self.assertRegex(done.stdout, r"\| raw epoll +\| +raw epoll \| +1\.000")

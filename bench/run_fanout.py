@@ -1,0 +1,91 @@
+#!/usr/bin/env python3
+"""Fan-out: what a delivery costs the chat server, by ways of waiting, against rooms in plain C.
+
+A line in, a line out to every other member of the room, 64 bytes. Prints deliveries per server-CPU-second as a ratio to
+the baseline, and system calls a delivery.
+"""
+
+import json
+import pathlib
+import sys
+
+import harness
+import rounds
+from harness import Contender, say
+
+STRATEGIES = {
+    "epoll": "raw epoll",
+    "uring": "raw uring",
+    "poll": "raw epoll",
+    "busy": "raw epoll",
+    "thread": "raw epoll",
+    "percore": "raw epoll",
+}
+BASELINES = {
+    "raw epoll": "baseline_fanout_epoll",
+    "raw epoll, again": "baseline_fanout_epoll",  # its ratio to itself is what the run cannot tell apart
+    "raw uring": "baseline_fanout_uring",
+}
+
+
+def workload(rooms, members, flight):
+    return ["--rooms", str(rooms), "--members", str(members), "--flight", str(flight), "--bytes", "64"]
+
+
+class FanoutBench(rounds.Bench):
+    title = "# Fan-out"
+    unit = "deliveries"
+    load_program = "fanout_load"
+    # members of one room, or rooms x members; messages under way at once in each room.
+    workloads = {
+        "100:1": workload(1, 100, 1),
+        "100:32": workload(1, 100, 32),
+        "1000:1": workload(1, 1000, 1),
+        "1000:32": workload(1, 1000, 32),
+        "100x10:1": workload(100, 10, 1),
+        "100x10:32": workload(100, 10, 32),
+    }
+    calls_workload = "100:32"
+    probe = ["--members", "5"]
+    pairs = [("raw uring", "raw epoll"), ("uring", "epoll")]
+
+    def all_contenders(self):
+        for name, program in BASELINES.items():
+            yield Contender(name, (str(self.build / "bench" / program),), "raw epoll")
+        confab = str(self.build / "cli" / "confab")
+        for name, baseline in STRATEGIES.items():
+            serve = (confab, "serve", "--app", "chat", "--listen", "127.0.0.1:0", "--strategy", name, "--ledger")
+            yield Contender(name, serve, baseline)
+
+    def counted(self, figures):
+        return figures["deliveries"]
+
+    def counted_in_all(self, figures):
+        return figures["total_deliveries"]
+
+    def run(self):
+        super().run()
+        say(f"## System calls and allocations a delivery ({self.calls_workload}), joining included")
+        say("Calls as counted from outside, and by confab's own ledger.\n")
+        harness.print_table(
+            ["", "calls", "ledger", "allocations"], [[c.name, *self.calls_cells(c.name)] for c in self.active()]
+        )
+
+
+def main(arguments):
+    parser = rounds.argument_parser(
+        FanoutBench, "./dev bench fanout", __doc__.splitlines()[0],
+        full={"rounds": 15, "seconds": 0.5, "warmup": 0.1, "calls": 3_000_000,
+              "workloads": list(FanoutBench.workloads)},
+        quick={"rounds": 3, "seconds": 0.15, "warmup": 0.03, "calls": 1_000_000,
+               "workloads": ["100:1", "100:32", "100x10:32"],
+               "contenders": [*BASELINES, "epoll", "uring", "percore"]},
+    )
+    bench = FanoutBench(rounds.parse(parser, arguments))
+    bench.run()
+    if bench.options.json:
+        pathlib.Path(bench.options.json).write_text(json.dumps(bench.as_json(), indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
