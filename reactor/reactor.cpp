@@ -143,6 +143,11 @@ void Reactor::post(Job& job) {
     wake_if_asleep();
 }
 
+void Reactor::take_back(Job& job) {
+    take_inbox();
+    if (!running_.remove(job)) ready_.remove(job);
+}
+
 void Reactor::expire_timers() {
     timers_.expire(now_, [this](TimerNode& node) {
         auto& operation = static_cast<Operation&>(node);  // nothing else is ever in this wheel
