@@ -5,6 +5,7 @@
 #include <coroutine>
 #include <cstdint>
 #include <exception>
+#include <memory>
 #include <source_location>
 #include <stop_token>
 
@@ -50,8 +51,8 @@ struct Waiter {
     std::source_location where;  ///< of the await
 };
 
-/// One strand of execution: a spawned task together with whatever it awaits, one after the other. So at most
-/// one Waiter at a time belongs to it, and to cancel it is to cancel that and to remember.
+/// One strand of execution: a spawned task (ScopedTask) together with whatever it awaits, one after the
+/// other. So at most one Waiter at a time belongs to it, and to cancel it is to cancel that and to remember.
 ///
 /// Reactor's thread only. Lives until its task is over.
 class TaskContext {
@@ -70,15 +71,19 @@ class TaskContext {
     StopReason stop_reason() const { return stop_reason_; }
 
     /// Asks the task to end: its present wait and all later ones end with "cancelled". The first reason
-    /// stands.
+    /// stands. When the task is ready to run because its wait is over, that wait has its result, and the next
+    /// one ends.
     void request_stop(StopReason reason);
+    /// The same, and the waits throw `exception` instead of task_canceled.
+    void request_stop_with(std::exception_ptr exception);
 
     /// A token that is triggered with the request, for code that knows std::stop_token: threads, blocking
     /// calls.
     std::stop_token stop_token();
 
-    /// Throws what a wait without a result throws once stop was requested: task_canceled.
-    [[noreturn]] virtual void throw_stop() const { throw task_canceled(stop_reason_); }
+    /// Throws what a wait without a result throws once stop was requested: task_canceled, or what
+    /// request_stop_with named.
+    [[noreturn]] void throw_stop() const;
 
     // For awaitables.
 
@@ -86,6 +91,9 @@ class TaskContext {
     void suspend_in(Waiter& waiter) { waiter_ = &waiter; }
     /// Runs the task on. Called from a job of the reactor; the context may be gone afterwards.
     void resume(std::coroutine_handle<> handle) noexcept;
+    /// The outermost coroutine is at its end; called from its final suspend. What follows happens when
+    /// nothing of it is on the stack any more.
+    void set_over() noexcept { over_ = true; }
 
     // For the task tree.
 
@@ -96,17 +104,22 @@ class TaskContext {
     const TaskContext* next_sibling() const { return next_; }
 
   protected:
-    TaskContext(Reactor& reactor, const char* name, std::source_location origin)
-        : reactor_(reactor), name_(name), origin_(origin) {}
-    ~TaskContext() = default;
+    TaskContext(Reactor& reactor, const char* name, std::source_location origin);
+    ~TaskContext();
 
-    /// The outermost coroutine is at its end (final suspend). Called from it: the frame may be destroyed.
-    virtual void finished() noexcept = 0;
+    /// What request_stop_with named; null in all other cases.
+    std::exception_ptr stop_exception() const;
 
   private:
     friend class scope;
     friend class shield;
-    friend struct PromiseBase;
+
+    // What few tasks have.
+    struct Rare {
+        std::stop_source stop_source{std::nostopstate};
+        std::exception_ptr stop_exception;
+    };
+    Rare& rare();
 
     static constinit thread_local TaskContext* current_;
 
@@ -117,9 +130,10 @@ class TaskContext {
     TaskContext* previous_ = nullptr;
     const char* name_;
     std::source_location origin_;  // of the spawn
-    std::stop_source stop_source_{std::nostopstate};
+    std::unique_ptr<Rare> rare_;
     StopReason stop_reason_ = StopReason::none;
     std::uint8_t shields_ = 0;
+    bool over_ = false;
 };
 
 /// While it lives, the running task is not disturbed: a request to stop is remembered, and takes effect when

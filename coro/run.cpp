@@ -7,8 +7,23 @@
 
 namespace confab {
 
+namespace {
+
+struct StopAtEnd : scope::Watcher {
+    Reactor& reactor;
+    const scope& root;
+
+    static void look(Watcher& watcher) noexcept {
+        const auto& self = static_cast<StopAtEnd&>(watcher);
+        if (self.root.size() == 0) self.reactor.stop();
+    }
+};
+
+}  // namespace
+
 void run_until_joined(Reactor& reactor, scope& root) {
-    root.when_empty([&reactor] { reactor.stop(); });
+    StopAtEnd at_end{{&StopAtEnd::look}, reactor, root};
+    root.watch(&at_end);
     std::string deadlock;
     while (root.size() > 0) {
         if (reactor.run() == Reactor::End::stopped) continue;
@@ -20,6 +35,7 @@ void run_until_joined(Reactor& reactor, scope& root) {
         std::fputs(deadlock.c_str(), stderr);
         root.request_stop();
     }
+    root.watch(nullptr);
     if (!deadlock.empty()) throw deadlock_error(deadlock);
 }
 

@@ -37,7 +37,7 @@ struct PromiseBase {
         template <class Promise>
         std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> handle) noexcept {
             if (handle.promise().continuation) return handle.promise().continuation;
-            TaskContext::current()->finished();
+            TaskContext::current()->set_over();
             return std::noop_coroutine();
         }
         void await_resume() noexcept {}
@@ -115,8 +115,9 @@ class [[nodiscard]] task {
     }
 
     explicit operator bool() const { return handle_ != nullptr; }
-    /// For what starts tasks: scopes and servers.
+    /// For what starts tasks: its frame; and that given away.
     Handle handle() const { return handle_; }
+    [[nodiscard]] Handle release() && { return std::exchange(handle_, nullptr); }
 
   private:
     Handle handle_ = nullptr;

@@ -41,9 +41,13 @@ bool WaitList::Awaiter::await_suspend(std::coroutine_handle<> handle) noexcept {
 void WaitList::Awaiter::enter(WaitList& list, const WaitKind& kind_of_wait) {
     wait_kind = &kind_of_wait;
     list_ = &list;
-    previous_waiter_ = list.last_;
-    (list.last_ == nullptr ? list.first_ : list.last_->next_waiter_) = this;
-    list.last_ = this;
+    if (list.first_ == nullptr) {
+        list.first_ = next_waiter_ = previous_waiter_ = this;
+        return;
+    }
+    next_waiter_ = list.first_;
+    previous_waiter_ = list.first_->previous_waiter_;
+    previous_waiter_->next_waiter_ = list.first_->previous_waiter_ = this;
 }
 
 void WaitList::Awaiter::wake() {
@@ -52,8 +56,9 @@ void WaitList::Awaiter::wake() {
 }
 
 void WaitList::Awaiter::leave_and_resume() {
-    (previous_waiter_ == nullptr ? list_->first_ : previous_waiter_->next_waiter_) = next_waiter_;
-    (next_waiter_ == nullptr ? list_->last_ : next_waiter_->previous_waiter_) = previous_waiter_;
+    previous_waiter_->next_waiter_ = next_waiter_;
+    next_waiter_->previous_waiter_ = previous_waiter_;
+    if (list_->first_ == this) list_->first_ = next_waiter_ == this ? nullptr : next_waiter_;
     next_waiter_ = previous_waiter_ = nullptr;
     context_->reactor().ready(*this);
 }

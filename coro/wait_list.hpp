@@ -45,8 +45,7 @@ class WaitList {
   private:
     static void cancel_wait(Waiter& waiter) noexcept;
 
-    Awaiter* first_ = nullptr;
-    Awaiter* last_ = nullptr;
+    Awaiter* first_ = nullptr;  // of a ring
 };
 
 /// Waits in a WaitList: the base of every wait that is not an operation. Lives in the task's frame. When the
@@ -88,12 +87,12 @@ class WaitList::Awaiter : protected Job, protected Waiter {
 
   private:
     friend class WaitList;
-    bool waits() const { return list_->first_ == this || previous_waiter_ != nullptr; }
+    bool waits() const { return previous_waiter_ != nullptr; }
     void leave_and_resume();
 
     WaitList* list_;
     Awaiter* next_waiter_ = nullptr;
-    Awaiter* previous_waiter_ = nullptr;
+    Awaiter* previous_waiter_ = nullptr;  // null exactly when in no list
     TaskContext* context_ = nullptr;
     std::coroutine_handle<> handle_;
     bool expired_ = false;
