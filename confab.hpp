@@ -1,16 +1,22 @@
 // Public: all that a program with a handler needs. <confab/confab.hpp>
 #pragma once
 
+#include "coro/blocking.hpp"
 #include "coro/channel.hpp"
+#include "coro/completions.hpp"
 #include "coro/condition.hpp"
 #include "coro/event.hpp"
+#include "coro/imap.hpp"
+#include "coro/join_all.hpp"
 #include "coro/listener.hpp"
 #include "coro/mutex.hpp"
+#include "coro/remote_result.hpp"
 #include "coro/run.hpp"
 #include "coro/scope.hpp"
 #include "coro/semaphore.hpp"
 #include "coro/sleep.hpp"
 #include "coro/stream.hpp"
 #include "coro/task.hpp"
+#include "coro/task_group.hpp"
 #include "coro/timeout.hpp"
 #include "server/run_server.hpp"
