@@ -28,6 +28,9 @@ Stream::Receive Stream::receive(Duration limit, std::source_location where) {
 Received Stream::Receive::ended() const {
     if (result == 0) {
         stream_.at_end_ = true;
+        // The kernel tells of a reset once. When a send has heard it, this looks like a regular end.
+        if (stream_.outbox_.error() == -ECONNRESET) [[unlikely]]
+            return error(-ECONNRESET);
         return LentBytes();
     }
     const std::error_code reason = outcome().error();

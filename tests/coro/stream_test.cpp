@@ -9,6 +9,7 @@
 #include "coro/run.hpp"
 #include "coro/sleep.hpp"
 #include "coro/timeout.hpp"
+#include "reactor/endpoint.hpp"
 
 using namespace confab;
 using namespace std::chrono_literals;
@@ -65,7 +66,37 @@ task<void> wait_for_ever() {
     co_await WaitList::Awaiter(list, kind, false, std::source_location::current());
 }
 
+// A connection whose other end was reset, with nobody told yet.
+int connection_that_was_reset() {
+    const auto listener = listen_on(Endpoint::resolve("127.0.0.1:0")->front());
+    const Endpoint address = *Endpoint::of_socket(listener->get());
+    const Fd peer(::socket(AF_INET, SOCK_STREAM, 0));
+    REQUIRE(::connect(peer.get(), address.address(), address.size()) == 0);
+    const int accepted = ::accept4(listener->get(), nullptr, nullptr, SOCK_NONBLOCK);
+    REQUIRE(accepted >= 0);
+    const linger at_once{.l_onoff = 1, .l_linger = 0};
+    REQUIRE(::setsockopt(peer.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once) == 0);
+    return accepted;
+}
+
+task<std::error_code> send_then_receive(int fd) {
+    Stream stream(*Reactor::current(), fd);
+    stream.outbox().push(SharedBytes::copy_of(as_bytes("too late")));
+    stream.outbox().flush();
+    const Sent sent = co_await stream.flush();
+    CHECK(sent.error() == std::errc::connection_reset);
+    const Received received = co_await stream.receive();
+    co_await stream.close();
+    co_return received ? std::error_code() : received.error();
+}
+
 }  // namespace
+
+TEST_CASE("who receives hears of a reset, even when a send has heard of it before") {
+    Reactor reactor({.waiting = Waiting::epoll});
+    const int fd = connection_that_was_reset();
+    CHECK(run(reactor, send_then_receive(fd)) == std::errc::connection_reset);
+}
 
 TEST_CASE("a handler echoes what a client says") {
     std::array<int, 2> ends{};
