@@ -359,6 +359,9 @@ void Hub::keep_warm(LocalRoom& room) {
 // Ends.
 
 void Hub::drain() {
+    // What other reactors' members said before the end is still owed to ours.
+    while (read_news()) {
+    }
     for (std::size_t slot = 0; slot < members_.size(); ++slot) {
         if (members_[slot] != nullptr) drop(*members_[slot], Reason::drain);
     }
