@@ -59,7 +59,7 @@ TEST_CASE("the end of the stream in the middle of what comes back") {
 
 TEST_CASE("a reader so slow that the server has to wait for it") {
     compare({.app = "echo"}, [](const std::string& address, Transcript& transcript) {
-        Client client(address, {.receive_buffer = 2048});
+        Client client(address, {.receive_buffer = 65536});
         const std::string bytes = noise(16 * mebibyte);
         const std::size_t sent = client.send_until_stuck(bytes);
         client.half_close();
@@ -78,7 +78,7 @@ TEST_CASE("a reset, with bytes on the way in both directions") {
 
 TEST_CASE("a reset while the server waits for its reader") {
     compare({.app = "echo"}, [](const std::string& address, Transcript& transcript) {
-        Client client(address, {.receive_buffer = 2048});
+        Client client(address, {.receive_buffer = 65536});
         transcript.note(client.send_until_stuck(noise(16 * mebibyte)) > 0 ? "stuck" : "refused");
         client.reset();
         probe(address, transcript);
@@ -87,7 +87,7 @@ TEST_CASE("a reset while the server waits for its reader") {
 
 TEST_CASE("a close with unread bytes, while the server waits for its reader") {
     compare({.app = "echo"}, [](const std::string& address, Transcript& transcript) {
-        Client client(address, {.receive_buffer = 2048});
+        Client client(address, {.receive_buffer = 65536});
         transcript.note(client.send_until_stuck(noise(16 * mebibyte)) > 0 ? "stuck" : "refused");
         client.close();
         probe(address, transcript);

@@ -169,7 +169,7 @@ TEST_CASE("SIGTERM closes the connections of idle clients and ends with exit cod
 
 TEST_CASE("SIGTERM lets what is owed reach a client that reads") {
     ServerProcess server({.app = "echo"});
-    Client client(server.address(), {.receive_buffer = 4096});
+    Client client(server.address(), {.receive_buffer = 65536});
     const std::string bytes = noise(16UL * 1024 * 1024);
     const std::size_t sent = client.send_until_stuck(bytes);
     server.child().signal(SIGTERM);
@@ -193,7 +193,7 @@ TEST_CASE("after SIGTERM nobody new is accepted") {
 
 TEST_CASE("a second SIGTERM does not wait for a client that does not read") {
     ServerProcess server({.app = "echo"});
-    Client stuck(server.address(), {.receive_buffer = 4096});
+    Client stuck(server.address(), {.receive_buffer = 65536});
     CHECK(stuck.send_until_stuck(noise(16UL * 1024 * 1024)) > 0);
     // A signal that comes while the one before is still pending is the same signal: send until a second one
     // has come.

@@ -70,7 +70,7 @@ TEST_CASE("echo keeps the order of requests that come without waiting for answer
 
 TEST_CASE("echo waits for a client that does not read, and loses nothing") {
     const ServerProcess server({.app = "echo"});
-    Client client(server.address(), {.receive_buffer = 2048});
+    Client client(server.address(), {.receive_buffer = 65536});
     const std::string bytes = noise(16 * mebibyte);
     const std::size_t sent = client.send_until_stuck(bytes);
     CHECK(sent < bytes.size());  // the server did not take in what it could not give back
@@ -181,7 +181,7 @@ TEST_CASE("many clients are served at the same time") {
 
 TEST_CASE("a client that does not read keeps nobody waiting") {
     const ServerProcess server({.app = "echo"});
-    Client stuck(server.address(), {.receive_buffer = 2048});
+    Client stuck(server.address(), {.receive_buffer = 65536});
     const std::string bytes = noise(16 * mebibyte);
     const std::size_t sent = stuck.send_until_stuck(bytes);
     CHECK(sent > 0);
