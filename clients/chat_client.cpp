@@ -152,7 +152,7 @@ class ChatClient {
             text = *line + '\n';
         }
         const Sent flushed = co_await stream.flush();
-        if (flushed) stream.shutdown_send();
+        if (flushed) static_cast<void>(stream.shutdown_send());  // refused: the connection is over anyway
     }
 
     /// Hands on what is typed as it can be sent: a script is read no faster than that, and what a person

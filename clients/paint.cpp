@@ -56,7 +56,7 @@ std::string wrap(std::string_view colour, std::string_view text) {
 }  // namespace
 
 std::string paint(std::string_view line) {
-    const std::string text = without_controls(line);
+    std::string text = without_controls(line);
     if (text.starts_with("* ")) return wrap(dim, text);
     if (text.starts_with("! ")) return wrap(red, text);
     const Stretch nick = nick_in(text);

@@ -28,7 +28,8 @@ static_assert(EPOLLIN == 0x001 && EPOLLOUT == 0x004 && EPOLLERR == 0x008 && EPOL
 }  // namespace
 
 EpollMechanism::EpollMechanism(Ledger& ledger, std::size_t receive_size)
-    : ReadinessMechanism(ledger, receive_size, {.edge_triggered = true}), epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
+    : ReadinessMechanism(ledger, receive_size, {.edge_triggered = true}),
+      epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
     if (!epoll_) throw std::system_error(errno, std::system_category(), "epoll_create1");
     wake_ = make_wake_descriptor();
     // Edge-triggered, each write to it is news (eventfd(2)): it need never be read.

@@ -75,9 +75,9 @@ std::vector<Fd> connect_raw(World& world, int listener, int count);
 
 }  // namespace confab::testing
 
-#define URING_BODY(sentence, body)                                    \
-    static void body(confab::testing::World& world);                  \
-    TEST_CASE(sentence) { confab::testing::under_every_mask(&body); } \
+#define URING_BODY(sentence, body)                                      \
+    static void body(confab::testing::World& world);                    \
+    TEST_CASE(sentence) { confab::testing::under_every_mask(&(body)); } \
     static void body([[maybe_unused]] confab::testing::World& world)
 
 #define EVERY_URING(sentence) URING_BODY(sentence, DOCTEST_ANONYMOUS(body_under_every_mask_))

@@ -106,7 +106,7 @@ class Person {
 
   private:
     struct TestMember final : Member {
-        TestMember(Person& owner)
+        explicit TestMember(Person& owner)
             : Member(owner.site_.hub, owner.outbox_, line_face(), Duration::max()), person(owner) {}
         void dropped() override { person.dropped_ = true; }
         Person& person;
