@@ -76,7 +76,8 @@ struct SimulationOptions {
 
 /// The world of simulated reactors.
 ///
-/// Threads: it and all its reactors belong to one thread. Lifetime: outlives its reactors.
+/// Threads: it and all its reactors belong to one thread. Lifetime: outlives its reactors. Several reactors
+/// are driven by `run`; one that runs by itself (Reactor::run) takes the others for idle.
 /// Misuse throws std::logic_error: two sends at once on a descriptor, closing a descriptor with which another
 /// reactor has something in flight.
 class SimulatedNetwork {

@@ -7,13 +7,11 @@ namespace confab {
 
 void SimulatedPipe::put(Bytes bytes, Instant arrival) {
     bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
-    travelling_.push_back({arrival, bytes.size(), false});
-    last_arrival_ = arrival;
+    travelling_.push_back({.arrival = arrival, .size = bytes.size(), .end = false});
 }
 
 void SimulatedPipe::put_end(Instant arrival) {
-    travelling_.push_back({arrival, 0, true});
-    last_arrival_ = arrival;
+    travelling_.push_back({.arrival = arrival, .size = 0, .end = true});
 }
 
 void SimulatedPipe::arrive(Instant now) {
@@ -52,7 +50,6 @@ void SimulatedPipe::clear() {
     travelling_.clear();
     head_ = readable_ = next_segment_ = 0;
     ended_ = false;
-    last_arrival_ = Instant::min();
 }
 
 }  // namespace confab

@@ -17,10 +17,9 @@ class SimulatedPipe {
     std::size_t held() const { return bytes_.size() - head_; }
     std::size_t readable() const { return readable_; }
     bool ended() const { return ended_; }
-    /// When the last of what is in it arrives, or did.
-    Instant last_arrival() const { return last_arrival_; }
 
-    /// `arrival` is no earlier than the last one. Nothing arrives before `arrive` says so.
+    /// What is put last arrives last, at `arrival` or with what is before it. Nothing arrives before `arrive`
+    /// says so.
     void put(Bytes bytes, Instant arrival);
     void put_end(Instant arrival);
     /// What is due by `now` has arrived.
@@ -45,7 +44,6 @@ class SimulatedPipe {
     bool ended_ = false;
     std::vector<Segment> travelling_;
     std::size_t next_segment_ = 0;
-    Instant last_arrival_ = Instant::min();
 };
 
 }  // namespace confab

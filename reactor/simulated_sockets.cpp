@@ -84,7 +84,6 @@ void SimulatedSockets::happen(const Event& event) {
     if (socket.serial != event.token) return;  // closed meanwhile
     switch (event.what) {
         case Happening::arrival:
-            if (socket.broken) return;
             socket.incoming.arrive(now_);
             changed(socket);
             break;

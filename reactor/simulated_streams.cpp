@@ -11,11 +11,11 @@
 namespace confab {
 
 void SimulatedSockets::deliver(Socket& target, Bytes bytes, bool end) {
-    SimulatedPipe& pipe = target.incoming;
-    const Instant arrival = std::max(pipe.last_arrival(), after(now_, faults_.travel_time()));
-    if (!bytes.empty()) pipe.put(bytes, arrival);
-    if (end) pipe.put_end(arrival);
-    plan_for(target, Happening::arrival, arrival - now_);
+    const Duration travel_time = faults_.travel_time();
+    const Instant arrival = after(now_, travel_time);
+    if (!bytes.empty()) target.incoming.put(bytes, arrival);
+    if (end) target.incoming.put_end(arrival);
+    plan_for(target, Happening::arrival, travel_time);
 }
 
 int SimulatedSockets::send(int fd, Bytes bytes) {

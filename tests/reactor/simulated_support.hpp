@@ -5,6 +5,7 @@
 #include <initializer_list>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "reactor/reactor.hpp"
 #include "reactor/simulated.hpp"
@@ -19,6 +20,7 @@ struct Recorded : Operation {
 
     bool completed = false;
     std::string text;
+    std::vector<int>* order = nullptr;  ///< where it leaves its descriptor, if anywhere
 
   private:
     static void done(Operation& operation) noexcept {
@@ -28,6 +30,7 @@ struct Recorded : Operation {
             self.text.assign(reinterpret_cast<const char*>(self.bytes.data()), self.bytes.size());
         }
         if (self.result < 0) self.text = std::string("error ") + strerrorname_np(-self.result);
+        if (self.order != nullptr) self.order->push_back(self.fd);
         Reactor::current()->stop();
     }
 };

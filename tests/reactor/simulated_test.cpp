@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 #include <poll.h>
+#include <sys/socket.h>
 
 #include <array>
 #include <cstring>
@@ -9,7 +10,6 @@
 #include <string>
 #include <string_view>
 #include <thread>
-#include <vector>
 
 #include "tests/reactor/simulated_support.hpp"
 
@@ -26,19 +26,6 @@ TEST_CASE("simulated: bytes that one end sends are received at the other") {
     world.run_until(receive);
     CHECK(receive.text == "hello");
     world.close_all({one, other});
-}
-
-TEST_CASE("simulated: descriptors are reused, the lowest first, and no kernel knows them") {
-    SimulatedNetwork network;
-    const int first = network.socket();
-    const int second = network.socket();
-    CHECK(first >= 1'000'000);
-    CHECK(second == first + 1);
-    CHECK(network.close(first) == 0);
-    CHECK(network.close(first) == -EBADF);
-    CHECK(network.listen(0) == first);
-    CHECK(network.close(first) == 0);
-    CHECK(network.close(second) == 0);
 }
 
 TEST_CASE("simulated: a sleep of an hour takes an hour of the virtual clock and no time") {
@@ -77,182 +64,6 @@ TEST_CASE("simulated: a loop in which nothing can ever happen again says so, wha
     world.close_all({one, other});
 }
 
-TEST_CASE("simulated: a connect is answered by an accept, and both ends talk") {
-    for (const bool lends_scratch : {true, false}) {
-        World world({.lends_scratch = lends_scratch});
-        const int listener = world.network.listen(0);
-        Recorded accept(Kind::accept, listener);
-        CHECK_FALSE(world.submit(accept));
-        const int client = world.connect_to(listener);
-        world.run_until(accept);
-        REQUIRE(accept.result > 0);
-        CHECK(world.send(client, "ping") == 4);
-        CHECK(world.receive(accept.result) == "ping");
-        CHECK(world.send(accept.result, "pong") == 4);
-        CHECK(world.receive(client) == "pong");
-        world.close_all({accept.result, client, listener});
-    }
-}
-
-TEST_CASE("simulated: connecting where nobody listens is refused") {
-    World world;
-    CHECK(world.connect(9) == -ECONNREFUSED);
-}
-
-TEST_CASE("simulated: an address of another family is not this network's") {
-    World world;
-    const int fd = world.network.socket();
-    const sockaddr address{.sa_family = AF_UNIX, .sa_data = {}};
-    Recorded connect(Kind::connect, fd);
-    connect.address = {&address, sizeof address};
-    CHECK(world.submit(connect));
-    CHECK(connect.result == -EAFNOSUPPORT);
-    world.close_all({fd});
-}
-
-TEST_CASE("simulated: a port is taken once, or shared by all who say so") {
-    SimulatedNetwork network;
-    const int one = network.listen(80, true);
-    CHECK(network.listen(80) == -EADDRINUSE);
-    const int other = network.listen(80, true);
-    CHECK(network.port(other) == 80);
-    std::vector<int> clients;
-    while (network.poll(one) == 0 || network.poll(other) == 0) {
-        REQUIRE(clients.size() < 100);
-        clients.push_back(network.socket());
-        CHECK(network.connect(clients.back(), 80) == 0);
-    }
-    for (const int fd : clients) network.close(fd);
-    network.close(one);
-    network.close(other);
-    CHECK(network.leaks().empty());
-}
-
-TEST_CASE("simulated: a connection that finds the backlog full gets in when there is room again") {
-    SimulationOptions options;
-    options.backlog = 1;
-    World world(options);
-    const int listener = world.network.listen(0);
-    const int first = world.connect_to(listener);
-    const Instant start = world.network.now();
-    const int second = world.network.socket();
-    CHECK(world.network.connect(second, world.port(listener)) == -EINPROGRESS);
-    const int accepted = world.network.accept(listener);
-    world.network.pass(1s);
-    CHECK(world.network.poll(second) == POLLOUT);
-    CHECK(world.network.now() == start + 1s);
-    world.close_all({first, second, accepted, listener});
-}
-
-TEST_CASE("simulated: a connection that never finds room times out as long after as on Linux") {
-    SimulationOptions options;
-    options.backlog = 1;
-    World world(options);
-    const int listener = world.network.listen(0);
-    const int first = world.connect_to(listener);
-    const Instant start = world.network.now();
-    CHECK(world.connect(world.port(listener)) == -ETIMEDOUT);
-    CHECK(world.network.now() == start + 127s);
-    world.close_all({first, listener});
-}
-
-TEST_CASE("simulated: a closed listener resets who waits in its backlog") {
-    World world;
-    const int listener = world.network.listen(0);
-    const int client = world.connect_to(listener);
-    world.close_all({listener});
-    CHECK(world.receive(client) == "error ECONNRESET");
-    world.close_all({client});
-}
-
-TEST_CASE("simulated: out of descriptors, an accept says EMFILE and the connection is not lost") {
-    SimulationOptions options;
-    options.descriptor_limit = 2;
-    World world(options);
-    const int listener = world.network.listen(0);
-    const int client = world.connect_to(listener);
-    CHECK(world.network.socket() == -EMFILE);
-    CHECK(world.send(client, "still here") == 10);
-    CHECK(world.accept(listener) == -EMFILE);
-    CHECK(world.accept(listener) == -EMFILE);
-    world.network.set_descriptor_limit(3);
-    const int accepted = world.accept(listener);
-    REQUIRE(accepted > 0);
-    CHECK(world.receive(accepted) == "still here");
-    world.close_all({accepted, client, listener});
-}
-
-TEST_CASE("simulated: a connection that dies in the backlog is hidden from the accept") {
-    World world;
-    const int listener = world.network.listen(0);
-    const int doomed = world.connect_to(listener);
-    world.network.fail_next(Kind::accept, ECONNABORTED);
-    Recorded accept(Kind::accept, listener);
-    world.submit(accept);
-    CHECK(world.reactor.run() == Reactor::End::deadlock);
-    CHECK_FALSE(accept.completed);
-    CHECK(world.receive(doomed) == "error ECONNRESET");
-    const int client = world.connect_to(listener);
-    world.run_until(accept);
-    CHECK(accept.result > 0);
-    world.close_all({accept.result, doomed, client, listener});
-}
-
-TEST_CASE("simulated: a call fails with the error that was appointed, once") {
-    World world;
-    const int listener = world.network.listen(0);
-    const int client = world.connect_to(listener);
-    world.network.fail_next(Kind::accept, ENFILE);
-    CHECK(world.accept(listener) == -ENFILE);
-    const int accepted = world.accept(listener);
-    REQUIRE(accepted > 0);
-
-    world.network.fail_next(Kind::send, ENOBUFS);
-    CHECK(world.send(client, "lost") == -ENOBUFS);
-    CHECK(world.send(client, "sent") == 4);
-    world.network.fail_next(Kind::receive, EHOSTUNREACH);
-    CHECK(world.receive(accepted) == "error EHOSTUNREACH");
-    CHECK(world.receive(accepted) == "sent");
-    world.network.fail_next(Kind::shutdown, ENOTCONN);
-    CHECK(world.shutdown(client, SHUT_WR) == -ENOTCONN);
-    CHECK(world.shutdown(client, SHUT_WR) == 0);
-    CHECK(world.receive(accepted) == "");
-
-    world.network.fail_next(Kind::connect, ENETUNREACH);
-    CHECK(world.connect(world.port(listener)) == -ENETUNREACH);
-    const Instant start = world.network.now();
-    world.network.fail_next(Kind::connect, ETIMEDOUT);
-    CHECK(world.connect(world.port(listener)) == -ETIMEDOUT);
-    CHECK(world.network.now() == start + 127s);
-    world.close_all({accepted, client, listener});
-}
-
-TEST_CASE("simulated: a receive brings as little as was appointed, the rest comes with the next") {
-    World world;
-    const auto [one, other] = world.network.connected_pair();
-    CHECK(world.send(other, "hello") == 5);
-    world.network.shorten_next(Kind::receive, 2);
-    CHECK(world.receive(one) == "he");
-    CHECK(world.receive(one) == "llo");
-    world.close_all({one, other});
-}
-
-TEST_CASE("simulated: a send that goes out in pieces completes wholly") {
-    World world;
-    const auto [one, other] = world.network.connected_pair();
-    world.network.shorten_next(Kind::send, 2);
-    world.network.shorten_next(Kind::send, 1);
-    Sending send(other, "hello");
-    CHECK_FALSE(world.submit(send));
-    CHECK(world.receive(one) == "he");
-    CHECK(world.receive(one) == "l");
-    CHECK_FALSE(send.completed);
-    world.run_until(send);
-    CHECK(send.result == 5);
-    CHECK(world.receive(one) == "lo");
-    world.close_all({one, other});
-}
-
 TEST_CASE("simulated: several parts are sent in their order") {
     World world;
     const auto [one, other] = world.network.connected_pair();
@@ -264,49 +75,6 @@ TEST_CASE("simulated: several parts are sent in their order") {
     CHECK(world.submit(send));
     CHECK(send.result == 3);
     CHECK(world.receive(one) == "abc");
-    world.close_all({one, other});
-}
-
-TEST_CASE("simulated: an operation is reported as late as was appointed") {
-    World world;
-    const auto [one, other] = world.network.connected_pair();
-    CHECK(world.send(other, "hello") == 5);
-    const Instant start = world.network.now();
-    world.network.delay_next(Kind::receive, 3s);
-    CHECK(world.receive(one) == "hello");
-    CHECK(world.network.now() == start + 3s);
-    world.network.delay_next(Kind::close, 4s);
-    world.close_all({one, other});
-    CHECK(world.network.now() == start + 7s);
-}
-
-TEST_CASE("simulated: a reset is told to both ends, behind what had arrived") {
-    World world;
-    const auto [one, other] = world.network.connected_pair();
-    CHECK(world.send(one, "last words") == 10);
-    world.network.reset(one);
-    CHECK(world.receive(one) == "error ECONNRESET");
-    CHECK(world.receive(one) == "");
-    CHECK(world.send(one, "x") == -EPIPE);
-    CHECK(world.receive(other) == "last words");
-    CHECK(world.send(other, "x") == -ECONNRESET);
-    CHECK(world.send(other, "x") == -EPIPE);
-    CHECK(world.shutdown(other, SHUT_RDWR) == -ENOTCONN);
-    world.close_all({one, other});
-}
-
-TEST_CASE("simulated: a reset ends what waits at both ends, with the error of choice at one") {
-    World world;
-    const auto [one, other] = world.network.connected_pair();
-    Recorded here(Kind::receive, one);
-    Recorded there(Kind::receive, other);
-    world.submit(here);
-    world.submit(there);
-    world.network.reset(one, ETIMEDOUT);
-    world.run_until(here);
-    world.run_until(there);
-    CHECK(here.result == -ETIMEDOUT);
-    CHECK(there.result == -ECONNRESET);
     world.close_all({one, other});
 }
 
