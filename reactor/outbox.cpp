@@ -56,9 +56,21 @@ void Outbox::push(SharedBytes bytes) {
 
 void Outbox::flush(Duration limit) {
     if (flight_ != nullptr || size_ == 0) return;
+    if (send_at_once()) return;
     flight_ = block_cache::make<Flight>(*this);
     flight_->limit = limit;
     send_on();
+}
+
+// What mostly happens - one stretch, and the kernel takes it - needs no flight. True: all is sent.
+bool Outbox::send_at_once() {
+    Reactor& reactor = *Reactor::current();
+    const SharedBytes& stretch = first_->slices[first_->begin];
+    if (stretch.size() != size_ || !reactor.traits().lends_scratch) return false;
+    const int sent = reactor.send_now(fd_, stretch.bytes());
+    if (sent < 0) return false;  // the flight will meet the same error, and say so
+    drop_sent(static_cast<std::size_t>(sent));
+    return size_ == 0;
 }
 
 // Sends until the queue is empty or the rest has to wait.

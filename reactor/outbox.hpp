@@ -49,6 +49,7 @@ class Outbox {
     struct Batch;
     struct Flight;
 
+    bool send_at_once();
     void drop_sent(std::size_t count);
     void clear();
     void send_on();

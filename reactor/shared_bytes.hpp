@@ -87,6 +87,11 @@ class Arena {
     std::byte* reserve(std::size_t size);
     SharedBytes commit(std::size_t size);
 
+    /// Fills its chunk from the start again if nobody holds any of it: memory that was just used is at hand.
+    void start_over() {
+        if (chunk_ != nullptr && chunk_->references == 1) used_ = 0;
+    }
+
     /// Lets go of the chunk that is being filled: an arena at rest holds nothing.
     void let_go();
 
