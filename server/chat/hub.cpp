@@ -11,10 +11,14 @@ namespace confab::chat {
 
 namespace {
 
-// News read in a turn: enough that a batch is worth a system call a member, and little against what may be
-// queued for one, so that a reactor that is behind leaves its backlog in the bus, where there is one copy of
-// it.
-constexpr std::size_t batch_size = 16 * 1024;
+// News is copied out of the bus in pieces of this size: a lock each, and a stack's worth.
+constexpr std::size_t piece_size = 16 * 1024;
+
+// Pieces that are read in a turn, at most, and bytes that they may bring for one room. The more, the more
+// messages one system call carries to a member; but a reactor that is behind leaves its backlog in the bus,
+// where there is one copy of it.
+constexpr int pieces_a_turn = 32;
+constexpr std::size_t room_bytes_a_turn = 32 * 1024;
 
 // Rooms that keep the chunk their next messages go into. Beyond that, the one that has kept it longest lets
 // go.
@@ -44,7 +48,8 @@ template <class Verb>
 auto Hub::when_caught_up(Verb verb) {
     auto result = verb();
     while (!result && result.error() == Refusal::behind) {
-        read_news();
+        read_piece();
+        hand_out_all();
         flush();  // so that what was read does not pile up in the outboxes
         result = verb();
     }
@@ -171,33 +176,33 @@ void Hub::schedule_turn() {
 // Once a turn, when all that was ready has run and has said what it had to say.
 void Hub::turn() {
     turn_scheduled_ = false;
-    const bool more = read_news();
+    crowded_ = false;
+    bool more = true;
+    for (int pieces = 0; more && !crowded_ && pieces < pieces_a_turn; ++pieces) more = read_piece();
+    hand_out_all();
     drop_marked();
     flush();
     check_shortage();
     if (more) schedule_turn();
 }
 
-// Delivers one batch. True: there is more.
-bool Hub::read_news() {
-    alignas(8) std::array<std::byte, batch_size> batch;
-    const Bus::Read read = chat_.read(reader_, batch);
+// Encodes the next piece of news. True: there is more.
+bool Hub::read_piece() {
+    alignas(8) std::array<std::byte, piece_size> piece;
+    const Bus::Read read = chat_.read(reader_, piece);
     if (read.overrun) {
         skip_ahead();
     } else if (read.needed != 0) {
         std::vector<std::byte> large(read.needed);
         deliver_all(std::span(large).first(chat_.read(reader_, large).size));
     } else {
-        deliver_all(std::span(batch).first(read.size));
+        deliver_all(std::span(piece).first(read.size));
     }
     return read.more;
 }
 
 void Hub::deliver_all(std::span<const std::byte> records) {
     while (!records.empty()) deliver(take_record(records));
-    for (LocalRoom* const room : pending_) hand_out(*room);
-    pending_.clear();
-    pending_with_wanderers_ = nullptr;
 }
 
 void Hub::deliver(const Entry& entry) {
@@ -219,9 +224,12 @@ void Hub::deliver(const Entry& entry) {
     }
     Member* const sender = local_member(entry.sender);
     for (const auto& audience : room->audiences) {
-        audience->batch.push_back(
-            {.bytes = audience->face->encode(entry, room->name.view(), audience->arena), .sender = sender});
+        if (audience->batch.empty()) audience->arena.start_over();
+        SharedBytes bytes = audience->face->encode(entry, room->name.view(), audience->arena);
+        room->pending_bytes += bytes.size();
+        audience->batch.push_back({.bytes = std::move(bytes), .sender = sender});
     }
+    if (room->pending_bytes > room_bytes_a_turn) crowded_ = true;
 }
 
 void Hub::deliver_told(const Entry& entry) {
@@ -239,6 +247,13 @@ void Hub::hand_out(LocalRoom& room) {
     if (!room.pending) return;
     for (const auto& audience : room.audiences) hand_out(*audience);
     room.pending = false;
+    room.pending_bytes = 0;
+}
+
+void Hub::hand_out_all() {
+    for (LocalRoom* const room : pending_) hand_out(*room);
+    pending_.clear();
+    pending_with_wanderers_ = nullptr;
 }
 
 void Hub::hand_out(Audience& audience) {

@@ -82,7 +82,8 @@ class Hub {
         Position last;                // delivered
         std::uint32_t wanderers = 0;  // members here who are in other rooms as well
         bool pending = false;         // true exactly when a batch is not empty
-        bool warm = false;            // true exactly when in `warm_`: arenas may hold a chunk
+        std::size_t pending_bytes = 0;
+        bool warm = false;  // true exactly when in `warm_`: arenas may hold a chunk
         std::vector<std::unique_ptr<Audience>> audiences;
     };
 
@@ -104,12 +105,13 @@ class Hub {
     static void run_turn(Job& job) noexcept;
     void schedule_turn();
     void turn();
-    bool read_news();
+    bool read_piece();
     void deliver_all(std::span<const std::byte> records);
     void deliver(const Entry& entry);
     void deliver_told(const Entry& entry);
     void hand_out(LocalRoom& room);
     void hand_out(Audience& audience);
+    void hand_out_all();
     void push(Member& member, const SharedBytes& bytes);
     void touch(Member& member);
     void flush();
@@ -150,6 +152,7 @@ class Hub {
     std::vector<std::unique_ptr<LocalRoom>> rooms_;  // by id
     std::vector<LocalRoom*> pending_;
     LocalRoom* pending_with_wanderers_ = nullptr;
+    bool crowded_ = false;  // true exactly when a room has enough pending for this turn
     std::deque<LocalRoom*> warm_;
     std::vector<SharedBytes> stretches_;
     std::vector<Member*> touched_;  // with something to flush; null where one has left

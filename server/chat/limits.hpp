@@ -32,7 +32,7 @@ struct Limits {
     Duration empty_room_kept = std::chrono::hours(1);
     /// In a room with more members, coming, going and renaming is not announced: it would cost everybody a
     /// line for everybody, which is quadratic.
-    std::size_t announced_members = 1000;
+    std::size_t announced_members = 256;
 
     /// Messages a room keeps for /history, and their bytes.
     std::size_t history_length = 100;

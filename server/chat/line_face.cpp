@@ -3,12 +3,11 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cstring>
 
 namespace confab::chat {
 
 namespace {
-
-using Parts = std::array<std::string_view, 7>;
 
 std::string_view why_left(Reason reason) {
     switch (reason) {
@@ -27,50 +26,64 @@ std::string_view why_left(Reason reason) {
     return "";
 }
 
-Parts parts_of(const Entry& entry, std::string_view room) {
-    switch (entry.kind) {
-        case Kind::said:
-            return {"[", room, "] ", entry.nick, ": ", entry.text, "\n"};
-        case Kind::emote:
-            return {"[", room, "] * ", entry.nick, " ", entry.text, "\n"};
-        case Kind::topic:
-            return {"* [", room, "] ", entry.nick, " set the topic: ", entry.text, "\n"};
-        case Kind::joined:
-            return {"* [", room, "] ", entry.nick, " joined\n"};
-        case Kind::parted:
-            return {"* [", room, "] ", entry.nick, " left", why_left(entry.reason), "\n"};
-        case Kind::renamed:
-            return {"* [", room, "] ", entry.nick, " is now ", entry.text, "\n"};
-        case Kind::told:
-            break;
-    }
-    return {"[", entry.nick, " -> you] ", entry.text, "\n"};
+// Parts of a line. The size of a literal is known to the compiler, so that copying it is a store or two.
+template <std::size_t size>
+constexpr std::size_t size_of(const char (&)[size]) {
+    return size - 1;
+}
+constexpr std::size_t size_of(std::string_view text) { return text.size(); }
+
+template <std::size_t size>
+char* copy(char* out, const char (&literal)[size]) {
+    std::memcpy(out, literal, size - 1);
+    return out + (size - 1);
+}
+char* copy(char* out, std::string_view text) { return std::copy(text.begin(), text.end(), out); }
+
+template <class... Parts>
+SharedBytes join(Arena& arena, const Parts&... parts) {
+    const std::size_t size = (size_of(parts) + ...);
+    auto* out = reinterpret_cast<char*>(arena.reserve(size));
+    ((out = copy(out, parts)), ...);
+    return arena.commit(size);
 }
 
 }  // namespace
 
 SharedBytes LineFace::encode(const Entry& entry, std::string_view room, Arena& arena) const {
-    const Parts parts = parts_of(entry, room);
-    std::size_t size = 0;
-    for (const std::string_view part : parts) size += part.size();
-    auto* out = reinterpret_cast<char*>(arena.reserve(size));
-    for (const std::string_view part : parts) out = std::copy(part.begin(), part.end(), out);
-    return arena.commit(size);
+    const std::string_view nick = entry.nick;
+    const std::string_view text = entry.text;
+    switch (entry.kind) {
+        case Kind::said:
+            return join(arena, "[", room, "] ", nick, ": ", text, "\n");
+        case Kind::emote:
+            return join(arena, "[", room, "] * ", nick, " ", text, "\n");
+        case Kind::topic:
+            return join(arena, "* [", room, "] ", nick, " set the topic: ", text, "\n");
+        case Kind::joined:
+            return join(arena, "* [", room, "] ", nick, " joined\n");
+        case Kind::parted:
+            return join(arena, "* [", room, "] ", nick, " left", why_left(entry.reason), "\n");
+        case Kind::renamed:
+            return join(arena, "* [", room, "] ", nick, " is now ", text, "\n");
+        case Kind::told:
+            break;
+    }
+    return join(arena, "[", nick, " -> you] ", text, "\n");
 }
 
 SharedBytes LineFace::encode(const Notice& notice) const {
     std::string line;
-    const std::string count = std::to_string(notice.count) + (notice.count == 1 ? "" : "");
-    const std::string_view plural = notice.count == 1 ? "" : "s";
+    const std::string count = std::to_string(notice.count);
+    const std::string plural = notice.count == 1 ? "" : "s";
     switch (notice.kind) {
         case Notice::Kind::missed_messages:
             line = notice.count == 0 ? "! missed who came and went in "
-                                     : "! missed " + count + " message" + std::string(plural) + " in ";
+                                     : "! missed " + count + " message" + plural + " in ";
             line += std::string(notice.room) + ": the server fell behind";
             break;
         case Notice::Kind::missed_tells:
-            line =
-                "! missed " + count + " private message" + std::string(plural) + ": the server fell behind";
+            line = "! missed " + count + " private message" + plural + ": the server fell behind";
             break;
         case Notice::Kind::too_slow:
             line = "! you read too slowly: goodbye";

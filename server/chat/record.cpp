@@ -42,17 +42,21 @@ ByteRing::ByteRing(std::size_t capacity)
 }
 
 void ByteRing::write(std::uint64_t position, std::span<const std::byte> bytes) {
+    if (bytes.empty()) return;
     const std::size_t begin = position & (capacity_ - 1);
     const std::size_t first = std::min(bytes.size(), capacity_ - begin);
-    std::copy_n(bytes.begin(), first, memory_.get() + begin);
-    std::copy(bytes.begin() + static_cast<std::ptrdiff_t>(first), bytes.end(), memory_.get());
+    std::memcpy(memory_.get() + begin, bytes.data(), first);
+    if (first < bytes.size()) [[unlikely]]
+        std::memcpy(memory_.get(), bytes.data() + first, bytes.size() - first);
 }
 
 void ByteRing::read(std::uint64_t position, std::span<std::byte> bytes) const {
+    if (bytes.empty()) return;
     const std::size_t begin = position & (capacity_ - 1);
     const std::size_t first = std::min(bytes.size(), capacity_ - begin);
-    std::copy_n(memory_.get() + begin, first, bytes.begin());
-    std::copy_n(memory_.get(), bytes.size() - first, bytes.begin() + static_cast<std::ptrdiff_t>(first));
+    std::memcpy(bytes.data(), memory_.get() + begin, first);
+    if (first < bytes.size()) [[unlikely]]
+        std::memcpy(bytes.data() + first, memory_.get(), bytes.size() - first);
 }
 
 std::size_t record_size(const Entry& entry) {
