@@ -375,8 +375,10 @@ void Hub::keep_warm(LocalRoom& room) {
 
 void Hub::drain() {
     // What other reactors' members said before the end is still owed to ours.
-    while (read_news()) {
+    while (read_piece()) {
     }
+    hand_out_all();
+    drop_marked();
     for (std::size_t slot = 0; slot < members_.size(); ++slot) {
         if (members_[slot] != nullptr) drop(*members_[slot], Reason::drain);
     }
