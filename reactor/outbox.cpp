@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cassert>
+#include <cerrno>
 
 #include "reactor/block_cache.hpp"
 
@@ -62,13 +63,18 @@ void Outbox::flush(Duration limit) {
     send_on();
 }
 
-// What mostly happens - one stretch, and the kernel takes it - needs no flight. True: all is sent.
+// What mostly happens - one stretch, and the kernel takes it - needs no flight. True: all is sent, or nothing will be.
 bool Outbox::send_at_once() {
     Reactor& reactor = *Reactor::current();
     const SharedBytes& stretch = first_->slices[first_->begin];
     if (stretch.size() != size_ || !reactor.traits().lends_scratch) return false;
     const int sent = reactor.send_now(fd_, stretch.bytes());
-    if (sent < 0) return false;  // the flight will meet the same error, and say so
+    if (sent == -EAGAIN) return false;
+    if (sent < 0) {  // the kernel tells of a reset once: another try would hear something else
+        error_ = sent;
+        clear();
+        return true;
+    }
     drop_sent(static_cast<std::size_t>(sent));
     return size_ == 0;
 }
