@@ -63,7 +63,8 @@ void Outbox::flush(Duration limit) {
     send_on();
 }
 
-// What mostly happens - one stretch, and the kernel takes it - needs no flight. True: all is sent, or nothing will be.
+// What mostly happens - one stretch, and the kernel takes it - needs no flight. True: all is sent, or nothing
+// will be.
 bool Outbox::send_at_once() {
     Reactor& reactor = *Reactor::current();
     const SharedBytes& stretch = first_->slices[first_->begin];

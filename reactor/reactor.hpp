@@ -91,8 +91,8 @@ class Reactor {
     /// until it runs, and the reactor must be there when this is called: hold it.
     void post(Job& job);
 
-    /// Takes back a job that was made ready or posted (the post has returned): it will not run. Without effect
-    /// on one that has run. Linear in what is ready: for rare ways out only.
+    /// Takes back a job that was made ready or posted (the post has returned): it will not run. Without
+    /// effect on one that has run. Linear in what is ready: for rare ways out only.
     void take_back(Job& job);
 
     /// Sends what fits now; see Mechanism::send_now.
