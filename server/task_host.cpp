@@ -63,6 +63,8 @@ class TaskHost final : public Host {
     scope* connections_ = nullptr;
     std::optional<Connection::Place> place_;
     DrainJob drain_job_{[this] {
+        // Without listeners it may be over before it is asked to end; its worker's end turns the reactor.
+        if (worker_ == nullptr) return;
         worker_->drain();
         connections_->request_stop();
     }};

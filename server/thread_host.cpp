@@ -44,16 +44,19 @@ class ConnectionThread : public Job {
 
   private:
     friend class ThreadHost;
+    class Published;
     void run_on_thread();
-    void publish(Reactor* reactor, Worker* worker, scope* tasks);
 
     ThreadHost& host_;
     int fd_;
     pthread_t thread_{};
-    Reactor* reactor_ = nullptr;  // guarded by the host's lock, as the next two; null unless the reactor runs
+    Reactor* reactor_ = nullptr;  // guarded by the host's lock; null unless the reactor runs
+    // The connection's own thread only; null unless the reactor runs.
     Worker* worker_ = nullptr;
     scope* tasks_ = nullptr;
     DrainJob drain_job_{[this] {
+        // Asked for in the last turn of the connection, it runs when its worker's end turns the reactor.
+        if (worker_ == nullptr) return;
         worker_->drain();
         tasks_->request_stop();
     }};
@@ -183,6 +186,29 @@ int ConnectionThread::start() {
     return error;
 }
 
+// While it lives, the host can have the connection end.
+class ConnectionThread::Published {
+  public:
+    Published(ConnectionThread& thread, Reactor& reactor, Worker& worker, scope& tasks) : thread_(thread) {
+        thread_.worker_ = &worker;
+        thread_.tasks_ = &tasks;
+        const MutexLock lock(thread_.host_.mutex_);
+        thread_.reactor_ = &reactor;
+        if (thread_.host_.draining_) thread_.drain();
+    }
+    Published(const Published&) = delete;
+    Published& operator=(const Published&) = delete;
+    ~Published() {
+        thread_.worker_ = nullptr;
+        thread_.tasks_ = nullptr;
+        const MutexLock lock(thread_.host_.mutex_);
+        thread_.reactor_ = nullptr;
+    }
+
+  private:
+    ConnectionThread& thread_;
+};
+
 void ConnectionThread::run_on_thread() {
     Fd descriptor(fd_);
     try {
@@ -191,23 +217,16 @@ void ConnectionThread::run_on_thread() {
         scope tasks(reactor, OnFailure::ignore);
         const Connection::Place place{*worker, host_.context_.stream_limits};
         Connection::start(tasks, place, descriptor.release());
-        publish(&reactor, worker.get(), &tasks);
-        const Observed observed(reactor, host_.context_.next_name());
-        run_until_joined(reactor, tasks);
-        publish(nullptr, nullptr, nullptr);
+        {
+            const Published published(*this, reactor, *worker, tasks);
+            const Observed observed(reactor, host_.context_.next_name());
+            run_until_joined(reactor, tasks);
+        }
         host_.context_.add(reactor.ledger());
     } catch (const std::exception& thrown) {
         spdlog::error("a connection is refused: {}", thrown.what());
     }
     host_.reactor_.post(*this);
-}
-
-void ConnectionThread::publish(Reactor* reactor, Worker* worker, scope* tasks) {
-    const MutexLock lock(host_.mutex_);
-    reactor_ = reactor;
-    worker_ = worker;
-    tasks_ = tasks;
-    if (host_.draining_) drain();
 }
 
 }  // namespace
