@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -43,7 +44,8 @@ struct Operation : Job, TimerNode {
                   ///< is full.
         receive,  ///< result: number of bytes lent in `bytes`, 0 at end of stream.
         send,     ///< result: number of bytes, always all of `parts` unless it failed or was cancelled.
-                  ///< One at a time on a descriptor.
+                  ///< `at_once`: what fits now, possibly less; -EAGAIN when nothing fits. One at a time on
+                  ///< a descriptor.
         shutdown,  ///< result: 0. `how` as in shutdown(2). Never waits.
         close,     ///< result: 0. A join: everything else in flight on `fd` is cancelled and has completed
                    ///< first.
@@ -67,6 +69,7 @@ struct Operation : Job, TimerNode {
     bool limited = false;           ///< the asking was the time limit's
     int fd;
     int result = 0;
+    bool at_once = false;  ///< send, in: never waits for the peer
     Completion complete;
 
     struct Address {
@@ -90,6 +93,8 @@ struct Operation : Job, TimerNode {
             data->iov_base = static_cast<std::byte*>(data->iov_base) + sent;
             data->iov_len -= sent;
         }
+        /// The result of a send at once that the kernel takes no more of.
+        int taken() const { return done > 0 ? static_cast<int>(done) : -EAGAIN; }
     };
     union {
         LentBytes bytes;  ///< receive, out: lent, valid until the next receive or close on this fd, and

@@ -98,6 +98,7 @@ bool ReadinessMechanism::submit(Operation& operation) {
             watched.lasting = false;
             return !park(operation);
         case Operation::Kind::send:
+            if (operation.at_once) return send_at_once(watched, operation);
             if (!watched.writable) return !park(operation);
             break;
         default:
@@ -308,6 +309,13 @@ bool ReadinessMechanism::attempt_send(Operation& operation, int flags) {
         return false;
     }
     operation.result = static_cast<int>(parts.done);
+    return true;
+}
+
+// Always over.
+bool ReadinessMechanism::send_at_once(const Watched& watched, Operation& operation) {
+    const bool is_known_full = !watched.writable && watched.registered;  // see send_now
+    if (is_known_full || !attempt_send(operation, MSG_DONTWAIT)) operation.result = operation.parts.taken();
     return true;
 }
 

@@ -100,6 +100,7 @@ class ReadinessMechanism : public Mechanism {
     bool attempt_connect(Operation& operation);
     bool attempt_receive(Operation& operation, int flags);
     bool attempt_send(Operation& operation, int flags);
+    bool send_at_once(const Watched& watched, Operation& operation);
     bool attempt_poll(Operation& operation);
     bool submit_close(Operation& operation);
     bool park(Operation& operation);

@@ -79,6 +79,7 @@ class SimulatedMechanism final : public Mechanism, private SimulatedWatcher {
     bool fails(Operation& operation);
     Outcome attempt(Operation& operation);
     static Outcome settle(Operation& operation, int result);
+    static Outcome settle_at_once(Operation& operation);
     Outcome attempt_accept(Operation& operation);
     Outcome attempt_receive(Operation& operation);
     Outcome attempt_send(Operation& operation);

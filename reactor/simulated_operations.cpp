@@ -67,6 +67,11 @@ SimulatedMechanism::Outcome SimulatedMechanism::settle(Operation& operation, int
     return Outcome::over;
 }
 
+SimulatedMechanism::Outcome SimulatedMechanism::settle_at_once(Operation& operation) {
+    operation.result = operation.parts.taken();
+    return Outcome::over;
+}
+
 SimulatedMechanism::Outcome SimulatedMechanism::attempt_accept(Operation& operation) {
     while ((sockets_.events(operation.fd) & POLLIN) != 0) {
         if (!fails(operation)) break;
@@ -103,11 +108,12 @@ SimulatedMechanism::Outcome SimulatedMechanism::attempt_send(Operation& operatio
         const Bytes part(static_cast<const std::byte*>(parts.data->iov_base), parts.data->iov_len);
         const Bytes piece = part.first(faults_.piece(Kind::send, part.size()));
         const int sent = sockets_.send(operation.fd, piece);
+        if (sent == -EAGAIN && operation.at_once) return settle_at_once(operation);
         if (sent < 0) return settle(operation, sent);
         ledger().bytes_sent += static_cast<std::uint64_t>(sent);
         parts.advance(static_cast<std::size_t>(sent));
         const bool shortened = piece.size() < part.size() && static_cast<std::size_t>(sent) == piece.size();
-        if (shortened) return Outcome::paused;
+        if (shortened) return operation.at_once ? settle_at_once(operation) : Outcome::paused;
     }
     operation.result = static_cast<int>(parts.done);
     return Outcome::over;

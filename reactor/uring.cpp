@@ -263,16 +263,17 @@ void UringMechanism::prepare(UringDescriptor& descriptor, Operation& operation) 
 // behind the count of what has gone, and the next send says EPIPE for what was a reset.
 void UringMechanism::prepare_send(io_uring_sqe& entry, Operation& operation) {
     const Operation::Parts& parts = operation.parts;
+    const int flags = MSG_NOSIGNAL | (operation.at_once ? MSG_DONTWAIT : 0);
     if (parts.count == 1) {  // cheaper in the kernel than a message header
         const std::size_t size = std::min(parts.data->iov_len, largest_send);
-        io_uring_prep_send(&entry, operation.fd, parts.data->iov_base, size, MSG_NOSIGNAL);
+        io_uring_prep_send(&entry, operation.fd, parts.data->iov_base, size, flags);
         return;
     }
     msghdr& message = ring_->message_of(entry);
     message = {};
     message.msg_iov = parts.data;
     message.msg_iovlen = parts.count;
-    io_uring_prep_sendmsg(&entry, operation.fd, &message, MSG_NOSIGNAL);
+    io_uring_prep_sendmsg(&entry, operation.fd, &message, static_cast<unsigned>(flags));
 }
 
 void UringMechanism::operation_ended(Operation& operation, int result) {
@@ -298,11 +299,15 @@ void UringMechanism::operation_ended(Operation& operation, int result) {
 bool UringMechanism::is_over(Operation& operation, int result, bool asked_to_end) {
     operation.result = result;
     if (operation.kind == Operation::Kind::connect) return true;
+    if (result == -EAGAIN && operation.at_once) {
+        operation.result = operation.parts.taken();
+        return true;
+    }
     if (result < 0) return asked_to_end || (result != -ECANCELED && result != -EINTR && result != -EAGAIN);
     if (operation.kind == Operation::Kind::poll) return true;
     ledger().bytes_sent += static_cast<std::uint64_t>(result);
     operation.parts.advance(static_cast<std::size_t>(result));
-    if (operation.parts.count > 0) {
+    if (operation.parts.count > 0 && !operation.at_once) {
         operation.result = -ECANCELED;
         return asked_to_end;
     }

@@ -221,6 +221,24 @@ EVERY_REAL_MECHANISM("a send that waits ends with ECONNRESET when the connection
     CHECK(world.end(send) == -ECONNRESET);
 }
 
+EVERY_MECHANISM("a send at once takes what fits, says EAGAIN when nothing does, and loses nothing") {
+    const auto [here, there] = world.pair();
+    const std::string text = long_text(std::size_t{64} * 1024);
+    std::string taken;
+    int result = 0;
+    while (result >= 0) {
+        SendCall send(here, {text.substr(0, 1000), text.substr(1000)});
+        send.at_once = true;
+        result = world.result_of(send);
+        if (result > 0) taken += text.substr(0, static_cast<std::size_t>(result));
+    }
+    CHECK(result == -EAGAIN);
+    CHECK(taken.size() > 0);
+    CHECK((world.text_from(there, taken.size()) == taken));
+    CHECK(world.send(here, "and on") == 6);
+    CHECK(world.text_from(there, 6) == "and on");
+}
+
 EVERY_MECHANISM("send_now sends what fits, says EAGAIN when nothing does, and fits again once it was read") {
     const auto [here, there] = world.pair();
     const std::string text(std::size_t{64} * 1024, 'x');
