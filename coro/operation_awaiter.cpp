@@ -31,6 +31,10 @@ bool OperationAwaiter::begin(std::coroutine_handle<> handle) noexcept {
 
 bool OperationAwaiter::await_suspend(std::coroutine_handle<> handle) noexcept {
     if (!begin(handle) && kind != Kind::close) return false;
+    return submit();
+}
+
+bool OperationAwaiter::submit() noexcept {
     if (context_->reactor().submit(*this)) return false;
     context_->suspend_in(*this);
     return true;

@@ -31,15 +31,18 @@ class OperationAwaiter : protected Operation, protected Waiter {
 
     /// Notes who is being suspended. False: the task was asked to stop, `result` is set, it must not suspend.
     bool begin(std::coroutine_handle<> handle) noexcept;
+    /// Submits the operation and suspends the task in it. False: it is over already.
+    bool submit() noexcept;
     /// Suspends the task as a mere job: whoever holds it makes it ready.
     void suspend_as_job(const WaitKind& kind_of_wait) noexcept;
+    /// Resumes the task.
+    static void completed(Operation& operation) noexcept;
 
     TaskContext* context_ = nullptr;
 
   private:
     static const std::array<WaitKind, 8> kinds;
     static void cancel_wait(Waiter& waiter) noexcept;
-    static void completed(Operation& operation) noexcept;
 
     std::coroutine_handle<> handle_;
 };

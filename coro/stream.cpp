@@ -2,14 +2,16 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cassert>
 
 namespace confab {
 
 namespace {
 
-// A wait that ends by itself within the turn.
+// Waits that end by themselves within the turn.
 constexpr WaitKind in_line{"in line", [](Waiter&) noexcept {}};
+constexpr WaitKind send_at_once{"send", [](Waiter&) noexcept {}};
 
 }  // namespace
 
@@ -86,21 +88,13 @@ bool Stream::Send::await_suspend(std::coroutine_handle<> handle) noexcept {
         return false;
     }
     if (!outbox.empty()) return enqueue(bytes_);
-    if (!stream_.reactor_.traits().lends_scratch) {
-        part_ = {const_cast<std::byte*>(bytes_.data()), bytes_.size()};
-        parts = {.data = &part_, .count = 1, .done = 0};
-        return OperationAwaiter::await_suspend(handle);
-    }
-    return send_now();
+    return stream_.reactor_.traits().lends_scratch ? send_now() : send_with_the_turn();
 }
 
 // True: suspended.
 bool Stream::Send::send_now() {
     result = stream_.reactor_.send_now(fd, bytes_);
-    if (result == -EAGAIN) return enqueue(bytes_);
-    if (result >= 0 && static_cast<std::size_t>(result) < bytes_.size()) {
-        return enqueue(bytes_.subspan(static_cast<std::size_t>(result)));
-    }
+    if (goes_on()) return true;
     if (stream_.reactor_.may_go_on()) [[likely]]
         return false;
     suspend_as_job(in_line);
@@ -108,13 +102,37 @@ bool Stream::Send::send_now() {
     return true;
 }
 
-// True: suspended, since much is queued.
+// True: suspended.
+bool Stream::Send::send_with_the_turn() {
+    part_ = {const_cast<std::byte*>(bytes_.data()), bytes_.size()};
+    parts = {.data = &part_, .count = 1, .done = 0};
+    at_once = true;
+    complete = &tried;
+    wait_kind = &send_at_once;
+    return submit() || goes_on();
+}
+
+void Stream::Send::tried(Operation& operation) noexcept {
+    if (!static_cast<Send&>(operation).goes_on()) completed(operation);
+}
+
+// Sees to what was not taken. True: the task has to wait, since much is queued.
+bool Stream::Send::goes_on() {
+    if (result < 0 && result != -EAGAIN) return false;
+    const auto taken = static_cast<std::size_t>(std::max(result, 0));
+    return taken < bytes_.size() && enqueue(bytes_.subspan(taken));
+}
+
 bool Stream::Send::enqueue(Bytes rest) {
     Outbox& outbox = stream_.outbox_;
     outbox.push(SharedBytes::copy_of(rest));
     outbox.flush(stream_.limits_.send);
     result = outbox.error();
     if (outbox.size() <= queue_limit) return false;
+    if (context_->stop_requested()) {  // since it was submitted
+        result = -ECANCELED;
+        return false;
+    }
     wait_until_idle();
     return true;
 }

@@ -123,7 +123,7 @@ class Stream::QueueAwaiter : public OperationAwaiter {
 
   protected:
     QueueAwaiter(Stream& stream, std::source_location where)
-        : OperationAwaiter(Kind::send, stream.fd_, stream.limits_.send, where), stream_(stream) {}
+        : OperationAwaiter(Kind::send, stream.fd_, no_limit, where), stream_(stream) {}
     void wait_until_idle() noexcept;
 
     Stream& stream_;
@@ -132,9 +132,9 @@ class Stream::QueueAwaiter : public OperationAwaiter {
     static const WaitKind queue_kind;
 };
 
-/// Direct where it can be: the bytes go to the kernel from where they lie. What does not go at once is copied
-/// before another task runs, or, where lent bytes stay put (io_uring), sent on from where it lies while the
-/// task waits.
+/// Direct where it can be: the bytes go to the kernel from where they lie, by a call here and now, or, where
+/// lent bytes stay put (io_uring), with the turn's other entries. What does not go at once is copied into the
+/// outbox, which goes on by itself.
 class [[nodiscard]] Stream::Send : public QueueAwaiter {
   public:
     Send(Stream& stream, Bytes bytes, std::source_location where)
@@ -146,6 +146,9 @@ class [[nodiscard]] Stream::Send : public QueueAwaiter {
     static constexpr std::size_t queue_limit = 64 * 1024;
 
     bool send_now();
+    bool send_with_the_turn();
+    static void tried(Operation& operation) noexcept;
+    bool goes_on();
     bool enqueue(Bytes rest);
 
     Bytes bytes_;
