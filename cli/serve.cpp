@@ -109,6 +109,8 @@ void add_chat_limits(CLI::App& command, chat::Limits& limits) {
                "Chat: bytes that may wait for a member; one who reads too slowly for that is dropped");
     add_option(command, "--max-rooms", limits.rooms, "Chat: rooms in all");
     add_option(command, "--rooms-per-member", limits.rooms_per_member, "Chat: rooms a member may be in");
+    add_option(command, "--announced-members", limits.announced_members,
+               "Chat: in a larger room, coming and going is not announced");
     add_option(command, "--history-length", limits.history_length, "Chat: messages a room keeps");
     add_option(command, "--rate", limits.lines_per_second,
                "Chat: lines a second from a member in the long run; 0: any number");

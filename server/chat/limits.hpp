@@ -31,8 +31,9 @@ struct Limits {
     /// How long the history of an empty room is kept for those who come back.
     Duration empty_room_kept = std::chrono::hours(1);
     /// In a room with more members, coming, going and renaming is not announced: it would cost everybody a
-    /// line for everybody, which is quadratic.
-    std::size_t announced_members = 256;
+    /// line for everybody, which is quadratic. A thousand fit into `bytes_queued` several times over, so that
+    /// a room may fill up with members who do not read yet.
+    std::size_t announced_members = 1000;
 
     /// Messages a room keeps for /history, and their bytes.
     std::size_t history_length = 100;

@@ -40,6 +40,23 @@ TEST_CASE("a member who does not read is dropped with a reason, and nobody waits
     server.stop();
 }
 
+TEST_CASE("coming and going is announced only in rooms that are small enough") {
+    const ServerProcess server({.app = "chat", .flags = {"--announced-members", "2"}});
+    Member alice(server.address(), "alice");
+    alice.join("den");
+    alice.ask("/part lobby");
+    Member bob(server.address(), "bob");
+    bob.join("den");
+    bob.ask("/part lobby");
+    alice.expect_line("* [den] bob joined");
+    Member carol(server.address(), "carol");
+    carol.join("den");
+    carol.ask("/part lobby");
+    carol.say("hello");
+    alice.expect_line("[den] carol: hello");  // and nothing before it
+    bob.expect_line("[den] carol: hello");
+}
+
 TEST_CASE("rooms a member can be in are limited") {
     const ServerProcess server({.app = "chat", .flags = {"--rooms-per-member", "3"}});
     Member alice(server.address(), "alice");
