@@ -104,7 +104,6 @@ class AtATerminal(unittest.TestCase):
             self.assertIn("\r\033[J", shown)  # the typed line was taken away first
             ann.screen.until("> half a li")  # and is back
             ann.type("ne\n/history 1\n")
-            ann.screen.until("half a line")
             ann.screen.until(r"ann.*: half a line")
             ann.type("/quit\n")
             ann.screen.until("goodbye")
