@@ -198,24 +198,30 @@ void Reactor::take_inbox() {
     }
 }
 
-// A round runs only what was ready when it began, and rounds are counted, so a turn ends however much its
-// jobs make ready; and nothing runs while completions are collected, so no job sees a half-collected world
-// and no stack grows with the load.
+// A round runs only what was ready when it began, and rounds and jobs are counted, so a turn ends however
+// much its jobs make ready; and nothing runs while completions are collected, so no job sees a half-collected
+// world and no stack grows with the load.
 void Reactor::resume() {
     pulse_.beats.fetch_add(1, std::memory_order_relaxed);
-    for (int round = 0; round < rounds_per_turn && !ready_.empty(); ++round) run_all(ready_);
+    int jobs = 0;
+    for (int round = 0; !ready_.empty() && (round < rounds_per_turn || jobs < jobs_per_turn); ++round) {
+        jobs += run_all(ready_);
+    }
     run_all(end_of_turn_);
     pulse_.beats.fetch_add(1, std::memory_order_relaxed);
     ledger_.allocations = thread_counts.allocations - allocations_before_;
     ledger_.frames_alive = thread_counts.frames_alive;
 }
 
-void Reactor::run_all(JobQueue& jobs) {
+int Reactor::run_all(JobQueue& jobs) {
+    int count = 0;
     running_.append(jobs);
     while (Job* const job = running_.pop()) {
         inline_calls_left_ = inline_calls_per_job;
         job->run(*job);
+        ++count;
     }
+    return count;
 }
 
 void Reactor::run_operation(Job& job) noexcept { current_->finish(static_cast<Operation&>(job)); }

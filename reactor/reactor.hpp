@@ -132,9 +132,11 @@ class Reactor {
     // How often one job may go on without waiting before others get their turn: enough to make the queueing
     // cheap against the calls, and few enough that a fast peer delays nobody by more than these.
     static constexpr int inline_calls_per_job = 64;
-    // Rounds of what jobs made ready, before the kernel is asked again. Each is bounded by what was ready at
-    // its start.
+    // A turn runs at least that many rounds of what jobs made ready, and that many jobs, before the kernel is
+    // asked again: so tasks that only talk to each other do not pay a system call for every few steps, and
+    // what comes from outside never waits long. Each round is bounded by what was ready at its start.
     static constexpr int rounds_per_turn = 16;
+    static constexpr int jobs_per_turn = 512;
 
     class Visit;
 
@@ -147,7 +149,7 @@ class Reactor {
     void collect();
     void resume();
     void take_inbox();
-    void run_all(JobQueue& jobs);
+    int run_all(JobQueue& jobs);
     bool nothing_can_ever_run() const;
     void finish(Operation& operation);
 

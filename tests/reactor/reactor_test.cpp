@@ -5,6 +5,8 @@
 
 #include <array>
 #include <cstring>
+#include <memory>
+#include <vector>
 
 #include "reactor/fd.hpp"
 
@@ -19,6 +21,17 @@ struct Recorded : Operation {
               Reactor::current()->stop();
           }) {}
     bool completed = false;
+};
+
+// Makes itself ready `left` times more.
+struct Restless : Job {
+    explicit Restless(int times)
+        : Job([](Job& job) noexcept {
+              auto& self = static_cast<Restless&>(job);
+              if (self.left-- > 0) Reactor::current()->ready(self);
+          }),
+          left(times) {}
+    int left;
 };
 
 }  // namespace
@@ -56,4 +69,25 @@ TEST_CASE("a receive whose time limit passes ends with ETIMEDOUT") {
 TEST_CASE("a loop in which nothing can ever run again says so") {
     Reactor reactor(ReactorOptions{});
     CHECK(reactor.run() == Reactor::End::deadlock);
+}
+
+TEST_CASE("a turn ends however often jobs make themselves ready, and few of them do not make it short") {
+    Reactor reactor(ReactorOptions{});
+    constexpr int jobs_per_turn = 512;
+    Restless alone(4 * jobs_per_turn - 1);
+    reactor.ready(alone);
+    for (int turn = 0; turn < 4; ++turn) CHECK(reactor.turn());
+    CHECK(alone.left == -1);
+    CHECK_FALSE(reactor.turn());
+    // Very many at once get their rounds, and no more.
+    std::vector<std::unique_ptr<Restless>> crowd;
+    for (int i = 0; i < jobs_per_turn; ++i) {
+        crowd.push_back(std::make_unique<Restless>(16));
+        reactor.ready(*crowd.back());
+    }
+    CHECK(reactor.turn());
+    CHECK(crowd.front()->left == 0);
+    CHECK(crowd.back()->left == 0);
+    CHECK(reactor.turn());
+    CHECK_FALSE(reactor.turn());
 }
