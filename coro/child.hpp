@@ -175,9 +175,10 @@ class any_child {
     ChildBase& base() const { return *state_; }
     friend bool operator==(const any_child&, const any_child&) = default;
 
-  private:
+  protected:
     static constexpr WaitKind join_kind = WaitList::kind("join");
 
+  private:
     ChildBase* state_ = nullptr;
 };
 
@@ -192,22 +193,35 @@ class child : public any_child {
     child() = default;
     explicit child(ChildBase& state) : any_child(state) {}
 
+    class Get;
+
     /// Waits until it is over; its result, once (it is moved out), or what it threw, or no_result. (What a
-    /// task threw is thrown each time.)
-    task<T> get() const { return get_from(*this); }
+    /// task threw is thrown each time.) Throws task_canceled.
+    [[nodiscard]] Get get(std::source_location where = std::source_location::current()) const {
+        return Get(*this, where);
+    }
 
     /// The result, moved out, once. Requires: the task returned.
     T take() const {
         return std::coroutine_handle<Promise<T>>::from_address(base().body_.address()).promise().take();
     }
+};
+
+/// Has a share in what it waits for, so it needs no `child` to live on.
+template <class T>
+class [[nodiscard]] child<T>::Get : public WaitList::Awaiter {
+  public:
+    Get(const child& awaited, std::source_location where)
+        : Awaiter(awaited.base().joiners(), join_kind, awaited.ready(), where), child_(awaited) {}
+    T await_resume() const {
+        succeeded();
+        if (child_.failed()) std::rethrow_exception(child_.exception());
+        if (child_.canceled()) throw no_result();
+        return child_.take();
+    }
 
   private:
-    static task<T> get_from(child self) {
-        co_await self.join();
-        if (self.failed()) std::rethrow_exception(self.exception());
-        if (self.canceled()) throw no_result();
-        co_return self.take();
-    }
+    const child child_;
 };
 
 }  // namespace confab
