@@ -348,31 +348,44 @@ def _meson_facts(build):
     return version[0] if version else compiler, options
 
 
-def print_header(title, build, cores, seed, is_raised):
+def print_machine(title, build):
+    """Where and from what the figures come."""
     cpu = re.search(r"^model name\s*: (.*)$", pathlib.Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     compiler, options = _meson_facts(build)
-    server_core, load_core = cores
     say(title)
     say(f"machine   {cpu[1] if cpu else platform.machine()}, {os.cpu_count()} cores, kernel {platform.release()}")
     say(
         f"build     {compiler}, -O{options['optimization']}, {options['buildtype']}, b_ndebug={options['b_ndebug']}, "
         f"b_lto={options['b_lto']}"
     )
-    say(
-        f"placing   server on core {server_core}, load on core {load_core}, "
-        f"priority {'raised' if is_raised else 'not raised'}; load average {os.getloadavg()[0]:.1f}; seed {seed}"
-    )
-    congestion = pathlib.Path("/proc/sys/net/ipv4/tcp_congestion_control").read_text().strip()
-    say(f"network   loopback, TCP_NODELAY, congestion control {congestion}; closed loop")
+
+
+def priority_text(is_raised):
+    return f"priority {'raised' if is_raised else 'not raised'}; load average {os.getloadavg()[0]:.1f}"
+
+
+def print_warnings(build, is_raised):
+    """What makes the figures worth less; ends the header."""
+    _, options = _meson_facts(build)
     if options["b_sanitize"] != "none":
         warn(f"built with sanitizers ({options['b_sanitize']}): the figures mean nothing")
     if str(options["optimization"]) not in ("2", "3"):
         warn(f"built with -O{options['optimization']}: the figures mean little")
-    if server_core == load_core:
-        warn("only one core: server and load take turns on it")
     if not is_raised:
         warn("the priority is not raised: whatever else runs here is in the figures")
     say("")
+
+
+def print_header(title, build, cores, seed, is_raised):
+    """The header of a run with a server and a load."""
+    server_core, load_core = cores
+    print_machine(title, build)
+    say(f"placing   server on core {server_core}, load on core {load_core}, {priority_text(is_raised)}; seed {seed}")
+    congestion = pathlib.Path("/proc/sys/net/ipv4/tcp_congestion_control").read_text().strip()
+    say(f"network   loopback, TCP_NODELAY, congestion control {congestion}; closed loop")
+    if server_core == load_core:
+        warn("only one core: server and load take turns on it")
+    print_warnings(build, is_raised)
 
 
 def fail(text, code=1):

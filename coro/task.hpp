@@ -21,10 +21,12 @@ struct PromiseBase {
     static void* operator new(std::size_t size) {
         void* const frame = block_cache::allocate(size);
         ++thread_counts.frames_alive;
+        thread_counts.frame_bytes += size;
         return frame;
     }
     static void operator delete(void* frame, std::size_t size) noexcept {
         --thread_counts.frames_alive;
+        thread_counts.frame_bytes -= size;
         block_cache::release(frame, size);
     }
 

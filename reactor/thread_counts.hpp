@@ -10,6 +10,7 @@ namespace confab {
 struct ThreadCounts {
     std::uint64_t allocations = 0;
     std::uint64_t frames_alive = 0;  ///< coroutine frames made and not yet destroyed
+    std::uint64_t frame_bytes = 0;   ///< their size
 };
 
 extern constinit thread_local ThreadCounts thread_counts;
