@@ -27,8 +27,11 @@ constexpr unsigned send_slice = 32;
 // What one send entry is asked to take at most: the kernel's own bound on a call (write(2), "Notes").
 constexpr std::size_t largest_send = 0x7ffff000;
 
-// The objects that entries name are aligned to 8 bytes: the rest of the address has room for the tag.
-constexpr std::uintptr_t tag_mask = 7;
+// An entry's name: an operation's address, which is aligned to 8 bytes, or a descriptor's number and
+// generation; and the tag in the lowest bits.
+constexpr std::uint64_t tag_mask = 7;
+constexpr unsigned generation_shift = 3;
+constexpr unsigned number_shift = 32;
 
 }  // namespace
 
@@ -79,16 +82,14 @@ bool UringMechanism::submit(Operation& operation) {
     if (operation.kind == Operation::Kind::close) return submit_close(operation);
     if (operation.kind == Operation::Kind::connect) return submit_connect(operation);
     UringDescriptor& descriptor = descriptors_.get(operation.fd);
-    if (descriptor.closing != nullptr) {
+    if (descriptor.closing) {
         operation.result = -ECANCELED;
         return true;
     }
-    if (operation.kind == Operation::Kind::poll) {
-        start(descriptor, operation);
-        return false;
-    }
-    descriptor.lasting = true;
     switch (operation.kind) {
+        case Operation::Kind::poll:
+            start(descriptor, operation);
+            return false;
         case Operation::Kind::receive:
             return submit_receive(descriptor, operation);
         case Operation::Kind::accept:
@@ -116,10 +117,10 @@ bool UringMechanism::is_descriptor(int fd) {
 void UringMechanism::cancel(Operation& operation) {
     UringDescriptor* const descriptor = descriptors_.find(operation.fd);
     if (operation.kind == Operation::Kind::close || descriptor == nullptr) return;  // a close always ends
-    if (job_list::take_out(descriptor->waiting, operation)) {
+    if (UringDescriptor::waits_for_arrivals(operation)) {
         hand_out(*descriptor, operation, -ECANCELED);
     } else {
-        cancel_entry(*descriptor, Tag::operation, &operation);
+        cancel_entry(*descriptor, name_of(operation));
     }
 }
 
@@ -139,7 +140,7 @@ bool UringMechanism::finish(Operation& operation) {
     if (operation.kind == Operation::Kind::close || descriptor == nullptr) return true;
     --descriptor->handed_out;
     if (operation.kind == Operation::Kind::receive) {
-        if (descriptor->closing != nullptr) {
+        if (descriptor->closing) {
             operation.result = -ECANCELED;
         } else if (operation.result == -EAGAIN && !receive_by_call(*descriptor, operation)) {
             return false;
@@ -167,10 +168,26 @@ io_uring_sqe& UringMechanism::next_entry() {
     return ring_->next_entry();
 }
 
-void UringMechanism::label(io_uring_sqe& entry, Tag tag, const void* object) {
-    const auto address = reinterpret_cast<std::uintptr_t>(object);
-    assert((address & tag_mask) == 0);
-    io_uring_sqe_set_data64(&entry, address | static_cast<std::uintptr_t>(tag));
+std::uint64_t UringMechanism::name_of(const Operation& operation) {
+    static_assert(alignof(Operation) > tag_mask && static_cast<std::uint64_t>(Tag::operation) == 0);
+    return reinterpret_cast<std::uintptr_t>(&operation);
+}
+
+std::uint64_t UringMechanism::name_of(const UringDescriptor& descriptor, Tag tag) {
+    return static_cast<std::uint64_t>(descriptor.fd) << number_shift |
+           std::uint64_t{descriptor.generation} << generation_shift | static_cast<std::uint64_t>(tag);
+}
+
+std::uint64_t UringMechanism::name_of_armed(const UringDescriptor& descriptor) {
+    const bool accepts = descriptor.armed == UringDescriptor::Armed::accept;
+    return name_of(descriptor, accepts ? Tag::accept : Tag::receive);
+}
+
+// nullptr: it was named for a file that has gone since.
+UringDescriptor* UringMechanism::descriptor_of(std::uint64_t name) const {
+    UringDescriptor* const descriptor = descriptors_.find(static_cast<int>(name >> number_shift));
+    const auto generation = static_cast<std::uint16_t>(name >> generation_shift);
+    return descriptor != nullptr && descriptor->generation == generation ? descriptor : nullptr;
 }
 
 // A poll that stays armed tells of each write to the descriptor (the write wakes it up, whatever was in it
@@ -178,22 +195,29 @@ void UringMechanism::label(io_uring_sqe& entry, Tag tag, const void* object) {
 void UringMechanism::arm_wake() {
     io_uring_sqe& entry = next_entry();
     io_uring_prep_poll_multishot(&entry, wake_.get(), POLLIN);
-    label(entry, Tag::wake, nullptr);
+    io_uring_sqe_set_data64(&entry, static_cast<std::uint64_t>(Tag::wake));
 }
 
 void UringMechanism::completed(const io_uring_cqe& completion) {
     const bool last = (completion.flags & IORING_CQE_F_MORE) == 0;
     if (last) --with_kernel_;
-    void* const object = reinterpret_cast<void*>(completion.user_data & ~tag_mask);
-    switch (static_cast<Tag>(completion.user_data & tag_mask)) {
+    const auto tag = static_cast<Tag>(completion.user_data & tag_mask);
+    switch (tag) {
         case Tag::operation:
-            operation_ended(*static_cast<Operation*>(object), completion.res);
+            operation_ended(*reinterpret_cast<Operation*>(completion.user_data), completion.res);
             break;
-        case Tag::armed:
-            armed_completed(*static_cast<UringDescriptor*>(object), completion);
+        case Tag::receive:
+        case Tag::accept:
+            if (UringDescriptor* const descriptor = descriptor_of(completion.user_data)) [[likely]] {
+                armed_completed(*descriptor, completion);
+            } else {
+                drop_left_over(tag, completion);
+            }
             break;
         case Tag::cancel:
-            if (object != nullptr) cancel_answered(*static_cast<UringDescriptor*>(object), completion.res);
+            if (UringDescriptor* const descriptor = descriptor_of(completion.user_data)) {
+                cancel_answered(*descriptor, completion.res);
+            }
             break;
         case Tag::wake:
             if (last && !ending_) arm_wake();
@@ -201,16 +225,12 @@ void UringMechanism::completed(const io_uring_cqe& completion) {
     }
 }
 
+// Takes `operation` from those in flight on `descriptor`.
 void UringMechanism::hand_out(UringDescriptor& descriptor, Operation& operation, int result) {
+    descriptor.take_out(operation);
     operation.result = result;
     ++descriptor.handed_out;
     hand_over(operation, due_);
-}
-
-Operation& UringMechanism::next_waiting(UringDescriptor& descriptor) {
-    auto& operation = static_cast<Operation&>(*descriptor.waiting);
-    descriptor.waiting = operation.next;
-    return operation;
 }
 
 // --- Operations that name themselves to the kernel
@@ -236,13 +256,12 @@ bool UringMechanism::submit_connect(Operation& operation) {
         return true;
     }
     UringDescriptor& descriptor = descriptors_.get(operation.fd);
-    descriptor.lasting = true;
     start(descriptor, operation);
     return false;
 }
 
 void UringMechanism::start(UringDescriptor& descriptor, Operation& operation) {
-    job_list::append(descriptor.with_kernel, operation);
+    descriptor.append(operation);
     prepare(descriptor, operation);
 }
 
@@ -255,7 +274,7 @@ void UringMechanism::prepare(UringDescriptor& descriptor, Operation& operation) 
     } else {
         io_uring_prep_poll_add(&entry, operation.fd, static_cast<unsigned short>(operation.events));
     }
-    label(entry, Tag::operation, &operation);
+    io_uring_sqe_set_data64(&entry, name_of(operation));
     ++descriptor.requests;
 }
 
@@ -285,12 +304,11 @@ void UringMechanism::operation_ended(Operation& operation, int result) {
     }
     assert(descriptor != nullptr && "a descriptor is known as long as an operation on it is in flight");
     --descriptor->requests;
-    const bool asked_to_end = operation.cancel_requested || descriptor->closing != nullptr;
+    const bool asked_to_end = operation.cancel_requested || descriptor->closing;
     if (!is_over(operation, result, asked_to_end)) {
         prepare(*descriptor, operation);
         return;
     }
-    job_list::take_out(descriptor->with_kernel, operation);
     hand_out(*descriptor, operation, operation.result);
 }
 

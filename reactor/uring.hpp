@@ -59,13 +59,18 @@ class UringMechanism final : public Mechanism {
         std::unique_ptr<UringBuffers> buffers;
         UringFeatures features;
     };
-    enum class Tag : std::uintptr_t { operation, armed, cancel, wake };
+    /// What an entry's completion is about: the operation whose address it carries, or, with the number and
+    /// the generation of a descriptor, what is armed for it, or a cancelling.
+    enum class Tag : std::uint64_t { operation, receive, accept, cancel, wake };
 
     UringMechanism(Ledger& ledger, std::size_t receive_size, Parts parts);
 
     // Entries of the ring's queue.
     io_uring_sqe& next_entry();
-    static void label(io_uring_sqe& entry, Tag tag, const void* object);
+    static std::uint64_t name_of(const Operation& operation);
+    static std::uint64_t name_of(const UringDescriptor& descriptor, Tag tag);
+    static std::uint64_t name_of_armed(const UringDescriptor& descriptor);
+    UringDescriptor* descriptor_of(std::uint64_t name) const;
     void arm_wake();
 
     // Operations that name themselves to the kernel.
@@ -97,8 +102,7 @@ class UringMechanism final : public Mechanism {
     // What is armed, and what came when nobody waited.
     void armed_completed(UringDescriptor& descriptor, const io_uring_cqe& completion);
     void arm_again(UringDescriptor& descriptor);
-    void queue(UringDescriptor& descriptor, Arrival& arrival);
-    Arrival& unqueue(UringDescriptor& descriptor);
+    void drop_left_over(Tag tag, const io_uring_cqe& completion);
     void stop(UringDescriptor& descriptor);
 
     // Ends.
@@ -107,14 +111,14 @@ class UringMechanism final : public Mechanism {
     void settle(UringDescriptor& descriptor);
     void forget(UringDescriptor& descriptor);
     void discard(UringDescriptor& descriptor);
-    void cancel_entry(UringDescriptor& descriptor, Tag tag, const void* object);
+    void cancel_entry(UringDescriptor& descriptor, std::uint64_t name);
     void cancel_answered(UringDescriptor& descriptor, int result);
     void drain();
 
     bool is_descriptor(int fd);
     void completed(const io_uring_cqe& completion);
     void hand_out(UringDescriptor& descriptor, Operation& operation, int result);
-    Operation& next_waiting(UringDescriptor& descriptor);
+    void hand_out_waiting(UringDescriptor& descriptor, int result);
 
     const std::unique_ptr<UringRing> ring_;
     const std::unique_ptr<UringBuffers> buffers_;  // nullptr: this kernel has none
@@ -123,7 +127,7 @@ class UringMechanism final : public Mechanism {
     const std::unique_ptr<std::byte[]> scratch_;  // nullptr exactly when there are provided buffers
     const Fd wake_;
     UringDescriptors descriptors_;
-    StablePool<Arrival> arrivals_;
+    ArrivalPool arrivals_;
     JobQueue due_;
     std::uint64_t with_kernel_ = 0;  // entries whose last completion is to come
     unsigned accepts_at_once_ = 0;   // in this turn

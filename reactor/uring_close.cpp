@@ -21,12 +21,16 @@ namespace {
 // How long the kernel may take to give up what it was told to give up, when a ring ends.
 constexpr std::chrono::seconds longest_drain{5};
 
+// Stands for a descriptor in the name of an entry whose answer concerns none: no table has room for it.
+constexpr std::uint64_t nobody = ~std::uint64_t{0} << 32;
+
 // Something is with the kernel that was told to end.
 bool should_end(const UringDescriptor& descriptor) {
     if (descriptor.stopping) return true;
-    for (const Job* job = descriptor.with_kernel; job != nullptr; job = job->next) {
-        if (descriptor.closing != nullptr || static_cast<const Operation*>(job)->cancel_requested)
-            return true;
+    for (const Job* job = descriptor.in_flight; job != nullptr; job = job->next) {
+        const auto& operation = static_cast<const Operation&>(*job);
+        if (!UringDescriptor::is_with_kernel(operation)) continue;
+        if (descriptor.closing || operation.cancel_requested) return true;
     }
     return false;
 }
@@ -35,68 +39,60 @@ bool should_end(const UringDescriptor& descriptor) {
 
 bool UringMechanism::submit_close(Operation& operation) {
     UringDescriptor& descriptor = descriptors_.get(operation.fd);
-    if (descriptor.closing != nullptr) {
+    if (descriptor.closing) {
         operation.result = -ECANCELED;
         return true;
     }
-    descriptor.closing = &operation;
-    while (descriptor.waiting != nullptr) hand_out(descriptor, next_waiting(descriptor), -ECANCELED);
-    for (const Job* job = descriptor.with_kernel; job != nullptr; job = job->next) {
-        cancel_entry(descriptor, Tag::operation, static_cast<const Operation*>(job));
+    descriptor.closing = true;
+    while (Operation* const waiting = descriptor.waiting()) hand_out(descriptor, *waiting, -ECANCELED);
+    for (const Job* job = descriptor.in_flight; job != nullptr; job = job->next) {
+        cancel_entry(descriptor, name_of(static_cast<const Operation&>(*job)));
     }
+    descriptor.append(operation);
     stop(descriptor);
     settle(descriptor);
     return false;
 }
 
 void UringMechanism::close_now(UringDescriptor& descriptor) {
-    Operation& operation = *descriptor.closing;
-    discard(descriptor);
-    descriptors_.put(descriptor);
+    const auto& operation = static_cast<const Operation&>(*descriptor.in_flight);
     io_uring_sqe& entry = next_entry();
     io_uring_prep_close(&entry, operation.fd);
-    label(entry, Tag::operation, &operation);
+    io_uring_sqe_set_data64(&entry, name_of(operation));
+    discard(descriptor);
+    descriptor = {.fd = descriptor.fd, .generation = descriptor.generation};
 }
 
-// Does what was put off until nothing of `descriptor` is with the kernel or on its way to its owner. The
-// descriptor may be gone afterwards.
+// Closes a descriptor that is to be closed once nothing of it is with the kernel or on its way to its owner.
 void UringMechanism::settle(UringDescriptor& descriptor) {
-    if (descriptor.requests != 0 || descriptor.handed_out != 0) return;
-    if (descriptor.closing != nullptr) {
-        close_now(descriptor);
-    } else if (!descriptor.lasting && descriptor.waiting == nullptr) {
-        discard(descriptor);
-        descriptors_.put(descriptor);
-    }
+    if (descriptor.closing && descriptor.requests == 0 && descriptor.handed_out == 0) close_now(descriptor);
 }
 
 // The number has become another file's: who closed the old one did it behind our back. What is still armed on
-// it ends in its own time.
+// it ends in its own time, under a generation that nobody has any more.
 void UringMechanism::forget(UringDescriptor& descriptor) {
-    if (descriptor.waiting != nullptr || descriptor.with_kernel != nullptr || descriptor.handed_out != 0)
-        return;
-    descriptors_.detach(descriptor);
-    descriptor.lasting = false;
+    if (descriptor.in_flight != nullptr || descriptor.handed_out != 0) return;
     stop(descriptor);
-    settle(descriptor);
+    discard(descriptor);
+    const auto next_generation = static_cast<std::uint16_t>(descriptor.generation + 1);
+    descriptor = {.fd = descriptor.fd, .generation = next_generation};
 }
 
 void UringMechanism::discard(UringDescriptor& descriptor) {
     give_back_lent(descriptor);
-    while (descriptor.first != nullptr) give_back(unqueue(descriptor));
+    while (descriptor.newest != nullptr) give_back(descriptor.unqueue());
 }
 
 void UringMechanism::stop(UringDescriptor& descriptor) {
     if (descriptor.armed == UringDescriptor::Armed::nothing || descriptor.stopping) return;
     descriptor.stopping = true;
-    cancel_entry(descriptor, Tag::armed, &descriptor);
+    cancel_entry(descriptor, name_of_armed(descriptor));
 }
 
-void UringMechanism::cancel_entry(UringDescriptor& descriptor, Tag tag, const void* object) {
+void UringMechanism::cancel_entry(UringDescriptor& descriptor, std::uint64_t name) {
     io_uring_sqe& entry = next_entry();
-    const auto target = reinterpret_cast<std::uintptr_t>(object) | static_cast<std::uintptr_t>(tag);
-    io_uring_prep_cancel64(&entry, target, 0);
-    label(entry, Tag::cancel, &descriptor);
+    io_uring_prep_cancel64(&entry, name, 0);
+    io_uring_sqe_set_data64(&entry, name_of(descriptor, Tag::cancel));
     ++descriptor.requests;
 }
 
@@ -106,14 +102,13 @@ void UringMechanism::cancel_entry(UringDescriptor& descriptor, Tag tag, const vo
 void UringMechanism::cancel_answered(UringDescriptor& descriptor, int result) {
     --descriptor.requests;
     if (result == -ENOENT && should_end(descriptor)) {
-        const bool number_is_ours = descriptors_.find(descriptor.fd) == &descriptor;
-        if (number_is_ours && !descriptor.tried_harder && features_.has(UringFeature::cancel_by_fd)) {
+        if (!descriptor.tried_harder && features_.has(UringFeature::cancel_by_fd)) {
             descriptor.tried_harder = true;
             io_uring_sqe& entry = next_entry();
             io_uring_prep_cancel_fd(&entry, descriptor.fd, IORING_ASYNC_CANCEL_ALL);
-            label(entry, Tag::cancel, &descriptor);
+            io_uring_sqe_set_data64(&entry, name_of(descriptor, Tag::cancel));
             ++descriptor.requests;
-        } else if (descriptor.closing != nullptr) {
+        } else if (descriptor.closing) {
             (void)system_calls::once(ledger(), SystemCall::shutdown,
                                      [&] { return ::shutdown(descriptor.fd, SHUT_RDWR); });
         } else {
@@ -130,7 +125,7 @@ void UringMechanism::drain() try {
     descriptors_.for_each([this](UringDescriptor& descriptor) { stop(descriptor); });
     io_uring_sqe& entry = next_entry();
     io_uring_prep_cancel64(&entry, static_cast<std::uintptr_t>(Tag::wake), 0);
-    label(entry, Tag::cancel, nullptr);
+    io_uring_sqe_set_data64(&entry, nobody | static_cast<std::uint64_t>(Tag::cancel));
     const Instant limit = after(Clock::now(), longest_drain);
     while (with_kernel_ > 0 && Clock::now() < limit) {
         ring_->submit_and_wait(limit);

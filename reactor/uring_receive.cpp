@@ -42,13 +42,13 @@ bool UringMechanism::submit_receive(UringDescriptor& descriptor, Operation& oper
     operation.bytes = {};
     // Bytes that are handed out but have not reached their receiver stay, too, until the receive after this.
     if (descriptor.handed_out == 0) give_back_lent(descriptor);
-    if (descriptor.first != nullptr) {
+    descriptor.append(operation);
+    if (descriptor.newest != nullptr) {
         lend_queued(descriptor, operation);
     } else if (descriptor.error != 0) {
         hand_out(descriptor, operation, std::exchange(descriptor.error, 0));
-    } else {
-        job_list::append(descriptor.waiting, operation);
-        if (descriptor.armed == UringDescriptor::Armed::nothing) arm_receive(descriptor, true);
+    } else if (descriptor.armed == UringDescriptor::Armed::nothing) {
+        arm_receive(descriptor, true);
     }
     return false;
 }
@@ -59,7 +59,7 @@ void UringMechanism::arm_receive(UringDescriptor& descriptor, bool may_use_buffe
     if (!may_use_buffers || buffers_ == nullptr || !(buffers_->any_left() || buffers_->grow())) {
         descriptor.armed = UringDescriptor::Armed::poll;
         io_uring_prep_poll_add(&entry, descriptor.fd, POLLIN | POLLRDHUP);
-        label(entry, Tag::armed, &descriptor);
+        io_uring_sqe_set_data64(&entry, name_of_armed(descriptor));
         return;
     }
     descriptor.armed = UringDescriptor::Armed::receive;
@@ -73,7 +73,7 @@ void UringMechanism::arm_receive(UringDescriptor& descriptor, bool may_use_buffe
     }
     entry.flags |= IOSQE_BUFFER_SELECT;
     entry.buf_group = UringBuffers::group;
-    label(entry, Tag::armed, &descriptor);
+    io_uring_sqe_set_data64(&entry, name_of_armed(descriptor));
 }
 
 void UringMechanism::received(UringDescriptor& descriptor, const io_uring_cqe& completion) {
@@ -87,17 +87,19 @@ void UringMechanism::received(UringDescriptor& descriptor, const io_uring_cqe& c
     Arrival& arrival = arrivals_.get();
     arrival = {
         .next = nullptr, .bytes = buffers_->take(index, size), .size = size, .buffer = index, .fd = -1};
-    if (descriptor.waiting != nullptr && size <= receive_size_) [[likely]] {  // then nothing is queued
-        lend(descriptor, next_waiting(descriptor), arrival);
+    Operation* const waiting = descriptor.waiting();
+    if (waiting != nullptr && size <= receive_size_) [[likely]] {  // then nothing is queued
+        lend(descriptor, *waiting, arrival);
         return;
     }
-    queue(descriptor, arrival);
-    while (descriptor.waiting != nullptr && descriptor.first != nullptr) {
-        lend_queued(descriptor, next_waiting(descriptor));
+    descriptor.queue(arrival);
+    while (descriptor.newest != nullptr) {
+        Operation* const next = descriptor.waiting();
+        if (next == nullptr) break;
+        lend_queued(descriptor, *next);
     }
-    if (descriptor.queued_bytes >= queued_bytes_limit || descriptor.queued >= queued_pieces_limit) {
-        stop(descriptor);
-    }
+    const UringDescriptor::Queued queued = descriptor.queued();
+    if (queued.bytes >= queued_bytes_limit || queued.pieces >= queued_pieces_limit) stop(descriptor);
 }
 
 // What ended without bytes: the end of the stream, which the kernel will tell again, and errors, which it
@@ -106,13 +108,13 @@ void UringMechanism::received(UringDescriptor& descriptor, const io_uring_cqe& c
 void UringMechanism::receive_ended(UringDescriptor& descriptor, int result) {
     if (result == -ENOBUFS) {
         ++ledger().buffers_exhausted;
-        if (descriptor.waiting != nullptr && descriptor.closing == nullptr) {
+        if (descriptor.waiting() != nullptr && !descriptor.closing) {
             arm_receive(descriptor, buffers_->grow());
         }
     } else if (result == -ECANCELED || result == -EINTR || result == -EAGAIN) {
         return;
-    } else if (descriptor.waiting != nullptr) {
-        hand_out(descriptor, next_waiting(descriptor), result);
+    } else if (Operation* const waiting = descriptor.waiting()) {
+        hand_out(descriptor, *waiting, result);
     } else {
         descriptor.error = result;
     }
@@ -122,8 +124,8 @@ void UringMechanism::receive_ended(UringDescriptor& descriptor, int result) {
 void UringMechanism::became_readable(UringDescriptor& descriptor, int result) {
     if (result < 0) {
         receive_ended(descriptor, result);
-    } else if (descriptor.waiting != nullptr) {
-        hand_out(descriptor, next_waiting(descriptor), -EAGAIN);
+    } else if (Operation* const waiting = descriptor.waiting()) {
+        hand_out(descriptor, *waiting, -EAGAIN);
     }
 }
 
@@ -137,7 +139,7 @@ bool UringMechanism::receive_by_call(UringDescriptor& descriptor, Operation& ope
                                    [&] { return ::recv(operation.fd, target, size, MSG_DONTWAIT); });
     if (received == -EAGAIN) {
         operation.state = Operation::State::in_flight;
-        job_list::append(descriptor.waiting, operation);
+        descriptor.append(operation);
         arm_again(descriptor);
         return false;
     }
@@ -161,9 +163,9 @@ bool UringMechanism::receive_by_call(UringDescriptor& descriptor, Operation& ope
 
 // Hands `operation` the oldest bytes that are queued, no more than one receive may lend.
 void UringMechanism::lend_queued(UringDescriptor& descriptor, Operation& operation) {
-    Arrival& oldest = *descriptor.first;
+    Arrival& oldest = *descriptor.newest->next;
     if (oldest.size <= receive_size_) {
-        lend(descriptor, operation, unqueue(descriptor));
+        lend(descriptor, operation, descriptor.unqueue());
         return;
     }
     Arrival& part = arrivals_.get();
@@ -171,7 +173,6 @@ void UringMechanism::lend_queued(UringDescriptor& descriptor, Operation& operati
     part.size = static_cast<std::uint32_t>(receive_size_);
     oldest.bytes += part.size;
     oldest.size -= part.size;
-    descriptor.queued_bytes -= part.size;
     buffers_->split(part.buffer);
     lend(descriptor, operation, part);
 }
@@ -208,15 +209,16 @@ void UringMechanism::give_back_lent(UringDescriptor& descriptor) {
 // --------------------------------------------------------------------------------------------------
 
 bool UringMechanism::submit_accept(UringDescriptor& descriptor, Operation& operation) {
-    if (descriptor.first != nullptr) {
-        Arrival& arrival = unqueue(descriptor);
+    if (descriptor.newest != nullptr) {
+        Arrival& arrival = descriptor.unqueue();
         operation.result = arrival.fd;
         arrivals_.put(arrival);
         if (++accepts_at_once_ <= accepts_at_once_limit) return true;
+        descriptor.append(operation);
         hand_out(descriptor, operation, operation.result);
         return false;
     }
-    job_list::append(descriptor.waiting, operation);
+    descriptor.append(operation);
     if (descriptor.armed == UringDescriptor::Armed::nothing) arm_accept(descriptor);
     return false;
 }
@@ -228,27 +230,28 @@ void UringMechanism::arm_accept(UringDescriptor& descriptor) {
     } else {
         io_uring_prep_accept(&entry, descriptor.fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     }
-    label(entry, Tag::armed, &descriptor);
     descriptor.armed = UringDescriptor::Armed::accept;
+    io_uring_sqe_set_data64(&entry, name_of_armed(descriptor));
     ++descriptor.requests;
 }
 
 // An error that nobody waits for is dropped: the next accept will meet it again, or it is over.
 void UringMechanism::accepted(UringDescriptor& descriptor, int result) {
+    Operation* const waiting = descriptor.waiting();
     if (result >= 0) {
         if (UringDescriptor* const stale = descriptors_.find(result)) forget(*stale);
-        if (descriptor.waiting == nullptr) {
+        if (waiting == nullptr) {
             Arrival& arrival = arrivals_.get();
             arrival = {.next = nullptr, .bytes = nullptr, .size = 0, .buffer = 0, .fd = result};
-            queue(descriptor, arrival);
-            if (descriptor.queued >= queued_connections_limit) stop(descriptor);
+            descriptor.queue(arrival);
+            if (descriptor.queued().pieces >= queued_connections_limit) stop(descriptor);
             return;
         }
     } else if (result == -ECANCELED || result == -EINTR || result == -EAGAIN ||
                is_error_of_one_connection(-result)) {
         return;
     }
-    if (descriptor.waiting != nullptr) hand_out(descriptor, next_waiting(descriptor), result);
+    if (waiting != nullptr) hand_out(descriptor, *waiting, result);
 }
 
 // --- What is armed, and what came when nobody waited
@@ -280,27 +283,26 @@ void UringMechanism::armed_completed(UringDescriptor& descriptor, const io_uring
 }
 
 void UringMechanism::arm_again(UringDescriptor& descriptor) {
-    if (descriptor.waiting == nullptr || descriptor.armed != UringDescriptor::Armed::nothing) return;
-    if (static_cast<const Operation*>(descriptor.waiting)->kind == Operation::Kind::accept) {
+    if (descriptor.armed != UringDescriptor::Armed::nothing) return;
+    const Operation* const waiting = descriptor.waiting();
+    if (waiting == nullptr) return;
+    if (waiting->kind == Operation::Kind::accept) {
         arm_accept(descriptor);
     } else {
         arm_receive(descriptor, true);
     }
 }
 
-void UringMechanism::queue(UringDescriptor& descriptor, Arrival& arrival) {
-    (descriptor.first == nullptr ? descriptor.first : descriptor.last->next) = &arrival;
-    descriptor.last = &arrival;
-    ++descriptor.queued;
-    descriptor.queued_bytes += arrival.size;
-}
-
-Arrival& UringMechanism::unqueue(UringDescriptor& descriptor) {
-    Arrival& oldest = *descriptor.first;
-    descriptor.first = oldest.next;
-    --descriptor.queued;
-    descriptor.queued_bytes -= oldest.size;
-    return oldest;
+// Armed for a file that was closed behind our back, and over only now.
+void UringMechanism::drop_left_over(Tag tag, const io_uring_cqe& completion) {
+    if ((completion.flags & IORING_CQE_F_BUFFER) != 0) {
+        const auto index = static_cast<std::uint16_t>(completion.flags >> IORING_CQE_BUFFER_SHIFT);
+        const auto size = static_cast<std::uint32_t>(std::max(completion.res, 0));
+        if (size == 0) return buffers_->give_back_unused(index);
+        buffers_->give_back(index, buffers_->take(index, size), size);
+    } else if (tag == Tag::accept && completion.res >= 0) {
+        (void)system_calls::once(ledger(), SystemCall::close, [&] { return ::close(completion.res); });
+    }
 }
 
 }  // namespace confab

@@ -182,6 +182,32 @@ EVERY_URING("a number is somebody else's after its close") {
     }
 }
 
+EVERY_URING(
+    "what a socket closed behind the reactor's back leaves armed is not the next one's with its number") {
+    const auto [here, there] = world.pair();
+    const int listener = world.listener();
+    const int client = world.socket();
+    {
+        Call armed(Operation::Kind::receive, here);
+        world.start(armed);
+        world.let_pass();
+    }  // cancelled; what was armed for it stays
+    const auto speak = [peer = there](std::string_view text) {  // into the void, perhaps
+        (void)::send(peer, text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    };
+    speak("before");
+    world.let_pass();
+    REQUIRE(world.connect(client, world.sockets().endpoint(listener)) == 0);
+    ::close(world.let_go(here));
+    speak("in between");
+    const int accepted = world.accept(listener);
+    REQUIRE(accepted == here);
+    speak("after");
+    world.let_pass();
+    CHECK(world.send(client, "for the living") == 14);
+    CHECK(world.text_from(accepted, 14) == "for the living");
+}
+
 EVERY_URING("connections that nobody asked for are kept for the next accepts") {
     const int listener = world.listener();
     std::vector<Fd> clients = connect_raw(world, listener, 1);
