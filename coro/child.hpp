@@ -55,7 +55,7 @@ class ScopedTask : protected Job, public TaskContext {
     /// Leaves the scope, which fails with `failure` unless that is null. The scope may be gone afterwards.
     void leave(std::exception_ptr failure) noexcept;
 
-    // ChildBase's own. They fill a gap here, and would take another word there.
+    // For those derived. They fill a gap here, and would take another word there.
     State state_ = State::running;
     std::uint32_t references_ = 1;  // the scope's own
 

@@ -2,7 +2,6 @@
 
 #include <sys/socket.h>
 
-#include <algorithm>
 #include <cassert>
 
 namespace confab {
@@ -83,18 +82,22 @@ void Stream::QueueAwaiter::wait_until_idle() noexcept {
 bool Stream::Send::await_suspend(std::coroutine_handle<> handle) noexcept {
     if (!begin(handle)) return false;
     Outbox& outbox = stream_.outbox_;
-    if (outbox.error() != 0 || bytes_.empty()) {
+    if (outbox.error() != 0 || rest().empty()) {
         result = outbox.error();
         return false;
     }
-    if (!outbox.empty()) return enqueue(bytes_);
+    if (!outbox.empty()) return enqueue();
     return stream_.reactor_.traits().lends_scratch ? send_now() : send_with_the_turn();
 }
 
 // True: suspended.
 bool Stream::Send::send_now() {
-    result = stream_.reactor_.send_now(fd, bytes_);
-    if (goes_on()) return true;
+    result = stream_.reactor_.send_now(fd, rest());
+    if (result < 0 || static_cast<std::size_t>(result) < rest_.iov_len) [[unlikely]] {
+        parts = {.data = &rest_, .count = 1, .done = 0};
+        if (result > 0) parts.advance(static_cast<std::size_t>(result));
+        if (goes_on()) return true;
+    }
     if (stream_.reactor_.may_go_on()) [[likely]]
         return false;
     suspend_as_job(in_line);
@@ -104,8 +107,7 @@ bool Stream::Send::send_now() {
 
 // True: suspended.
 bool Stream::Send::send_with_the_turn() {
-    part_ = {const_cast<std::byte*>(bytes_.data()), bytes_.size()};
-    parts = {.data = &part_, .count = 1, .done = 0};
+    parts = {.data = &rest_, .count = 1, .done = 0};
     at_once = true;
     complete = &tried;
     wait_kind = &send_at_once;
@@ -118,14 +120,14 @@ void Stream::Send::tried(Operation& operation) noexcept {
 
 // Sees to what was not taken. True: the task has to wait, since much is queued.
 bool Stream::Send::goes_on() {
-    if (result < 0 && result != -EAGAIN) return false;
-    const auto taken = static_cast<std::size_t>(std::max(result, 0));
-    return taken < bytes_.size() && enqueue(bytes_.subspan(taken));
+    if (parts.count == 0) [[likely]]
+        return false;
+    return (result >= 0 || result == -EAGAIN) && enqueue();
 }
 
-bool Stream::Send::enqueue(Bytes rest) {
+bool Stream::Send::enqueue() {
     Outbox& outbox = stream_.outbox_;
-    outbox.push(SharedBytes::copy_of(rest));
+    outbox.push(SharedBytes::copy_of(rest()));
     outbox.flush(stream_.limits_.send);
     result = outbox.error();
     if (outbox.size() <= queue_limit) return false;

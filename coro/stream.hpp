@@ -138,7 +138,7 @@ class Stream::QueueAwaiter : public OperationAwaiter {
 class [[nodiscard]] Stream::Send : public QueueAwaiter {
   public:
     Send(Stream& stream, Bytes bytes, std::source_location where)
-        : QueueAwaiter(stream, where), bytes_(bytes) {}
+        : QueueAwaiter(stream, where), rest_{const_cast<std::byte*>(bytes.data()), bytes.size()} {}
     bool await_suspend(std::coroutine_handle<> handle) noexcept;
 
   private:
@@ -149,10 +149,11 @@ class [[nodiscard]] Stream::Send : public QueueAwaiter {
     bool send_with_the_turn();
     static void tried(Operation& operation) noexcept;
     bool goes_on();
-    bool enqueue(Bytes rest);
+    bool enqueue();
 
-    Bytes bytes_;
-    iovec part_;
+    Bytes rest() const { return {static_cast<const std::byte*>(rest_.iov_base), rest_.iov_len}; }
+
+    iovec rest_;  // what has not been taken yet
 };
 
 class [[nodiscard]] Stream::Flush : public QueueAwaiter {

@@ -8,7 +8,7 @@
 namespace confab::block_cache {
 
 /// A block of at least `size` bytes, aligned for any fundamental type. Warm, it comes off a free list of the
-/// calling thread, by size class of 64 bytes; blocks over 4 KiB come from operator new. Throws
+/// calling thread, by size class of 16 bytes; blocks over 4 KiB come from operator new. Throws
 /// std::bad_alloc.
 void* allocate(std::size_t size);
 

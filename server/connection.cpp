@@ -50,8 +50,8 @@ Connection::Connection(scope& owner, const Place& place, int fd)
 
 void Connection::settle(bool started) noexcept {
     if (started) log_failure();
-    if (!parting_) {
-        parting_ = true;
+    if (state_ == State::running) {
+        state_ = State::returned;
         body_ = farewell(stream_);
         resume(body());
         return;

@@ -38,8 +38,7 @@ class Connection final : public ScopedTask {
 
     const Place& place_;
     Stream stream_;
-    task<void> body_;
-    bool parting_ = false;  // true exactly when the body is the farewell
+    task<void> body_;  // the handler while the state is `running`, then the farewell
 };
 
 }  // namespace confab
