@@ -31,7 +31,7 @@
 #include "coro/stream.hpp"
 #include "coro/task.hpp"
 #include "coro/timeout.hpp"
-#include "reactor/fd.hpp"
+#include "pools/fd.hpp"
 #include "reactor/thread_counts.hpp"
 
 namespace confab::bench {

@@ -36,6 +36,7 @@
 #include <system_error>
 
 #include "reactor/system_calls.hpp"
+#include "reactor/wake_descriptor.hpp"
 
 #ifndef sigev_notify_thread_id  // glibc 2.36 has the field without the name that timer_create(2) gives it
 #define sigev_notify_thread_id _sigev_un._tid

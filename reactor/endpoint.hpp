@@ -11,7 +11,7 @@
 #include <system_error>
 #include <vector>
 
-#include "reactor/fd.hpp"
+#include "pools/fd.hpp"
 
 namespace confab {
 

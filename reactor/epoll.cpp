@@ -6,6 +6,7 @@
 #include <system_error>
 
 #include "reactor/system_calls.hpp"
+#include "reactor/wake_descriptor.hpp"
 
 namespace confab {
 

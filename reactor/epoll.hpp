@@ -5,7 +5,7 @@
 
 #include <array>
 
-#include "reactor/fd.hpp"
+#include "pools/fd.hpp"
 #include "reactor/readiness.hpp"
 
 namespace confab {

@@ -5,8 +5,9 @@
 
 #include <vector>
 
-#include "reactor/fd.hpp"
+#include "pools/fd.hpp"
 #include "reactor/readiness.hpp"
+#include "reactor/wake_descriptor.hpp"
 
 namespace confab {
 

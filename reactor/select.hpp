@@ -6,8 +6,9 @@
 #include <array>
 #include <cstdint>
 
-#include "reactor/fd.hpp"
+#include "pools/fd.hpp"
 #include "reactor/readiness.hpp"
+#include "reactor/wake_descriptor.hpp"
 
 namespace confab {
 

@@ -12,6 +12,7 @@
 #include "reactor/uring_buffers.hpp"
 #include "reactor/uring_probe.hpp"
 #include "reactor/uring_ring.hpp"
+#include "reactor/wake_descriptor.hpp"
 
 namespace confab {
 

@@ -18,7 +18,7 @@
 #include <memory>
 #include <string>
 
-#include "reactor/fd.hpp"
+#include "pools/fd.hpp"
 #include "reactor/mechanism.hpp"
 #include "reactor/uring_descriptors.hpp"
 #include "reactor/uring_features.hpp"

@@ -6,7 +6,7 @@
 #include <cerrno>
 #include <system_error>
 
-#include "reactor/fd.hpp"
+#include "pools/fd.hpp"
 
 namespace confab {
 

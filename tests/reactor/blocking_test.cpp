@@ -7,7 +7,7 @@
 #include <atomic>
 #include <thread>
 
-#include "reactor/fd.hpp"
+#include "pools/fd.hpp"
 #include "reactor/reactor.hpp"
 #include "tests/reactor/every_mechanism.hpp"
 

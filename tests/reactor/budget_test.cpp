@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "reactor/fd.hpp"
+#include "pools/fd.hpp"
 #include "reactor/reactor.hpp"
 
 using namespace confab;

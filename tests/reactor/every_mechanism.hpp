@@ -25,7 +25,6 @@
 #include <vector>
 
 #include "reactor/endpoint.hpp"
-#include "reactor/fd.hpp"
 #include "reactor/reactor.hpp"
 
 namespace confab::testing {

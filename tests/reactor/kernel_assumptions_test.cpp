@@ -22,8 +22,8 @@
 #include <string>
 #include <thread>
 
+#include "pools/fd.hpp"
 #include "reactor/endpoint.hpp"
-#include "reactor/fd.hpp"
 #include "tests/reactor/kernel_sockets.hpp"
 
 using namespace confab;

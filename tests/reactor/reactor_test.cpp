@@ -8,7 +8,7 @@
 #include <memory>
 #include <vector>
 
-#include "reactor/fd.hpp"
+#include "pools/fd.hpp"
 
 using namespace confab;
 

@@ -13,7 +13,7 @@
 #include <cstddef>
 #include <string>
 
-#include "reactor/fd.hpp"
+#include "pools/fd.hpp"
 #include "reactor/reactor.hpp"
 
 using namespace confab;

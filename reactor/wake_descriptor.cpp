@@ -1,4 +1,4 @@
-#include "reactor/fd.hpp"
+#include "reactor/wake_descriptor.hpp"
 
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -8,11 +8,6 @@
 #include <system_error>
 
 namespace confab {
-
-Fd::~Fd() {
-    // Nothing can be done about an error here, and on Linux the descriptor is gone in any case (close(2)).
-    if (fd_ >= 0) ::close(fd_);
-}
 
 Fd make_wake_descriptor() {
     Fd fd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
