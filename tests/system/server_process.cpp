@@ -23,9 +23,6 @@ extern char** environ;
 namespace confab::system_tests {
 namespace {
 
-// A server of a test is never slowed down by the limit on messages, unless the test asks for it.
-const std::vector<std::string> flags_without_rate_limit{};
-
 std::system_error system_failure(const char* what) { return {errno, std::generic_category(), what}; }
 
 std::vector<char*> pointers_to(std::vector<std::string>& strings) {
@@ -68,6 +65,8 @@ Child::Child(std::vector<std::string> arguments, std::optional<rlim_t> descripto
 
     arguments.insert(arguments.begin(), program_under_test());
     std::vector<std::string> environment = environment_without_ours();
+    // The leak sanitizer needs descriptors itself, and fails without.
+    if (descriptor_limit) environment.emplace_back("LSAN_OPTIONS=detect_leaks=0");
     const std::vector<char*> argument_pointers = pointers_to(arguments);
     const std::vector<char*> environment_pointers = pointers_to(environment);
     rlimit limit{};
@@ -193,7 +192,6 @@ std::vector<std::string> serve_arguments(const ServerOptions& options) {
         arguments.insert(arguments.end(), {"--listen", address});
     const Strategy& strategy = options.strategy ? *options.strategy : strategy_under_test();
     arguments.insert(arguments.end(), strategy.flags.begin(), strategy.flags.end());
-    arguments.insert(arguments.end(), flags_without_rate_limit.begin(), flags_without_rate_limit.end());
     arguments.insert(arguments.end(), options.flags.begin(), options.flags.end());
     return arguments;
 }
