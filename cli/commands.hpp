@@ -2,6 +2,8 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <charconv>
+#include <concepts>
 #include <string>
 #include <string_view>
 
@@ -10,8 +12,26 @@ namespace confab::cli {
 /// The environment variable that stands for a long option (or, without the dashes, for a name in a file).
 std::string environment_name(std::string_view option);
 
-/// For options that are addresses: a CLI11 check of their form.
+// CLI11 checks of an option's form, which say what is allowed.
+
+/// host:port, [v6]:port or unix:PATH.
 CLI::Validator address_check();
+/// 0 or more, with a fraction if need be.
+CLI::Validator seconds_check();
+/// A number that a T can be.
+template <std::unsigned_integral T>
+CLI::Validator whole_number_check() {
+    return CLI::Validator(
+        [](const std::string& text) {
+            T number = 0;
+            const char* const end = text.data() + text.size();
+            const auto [rest, error] = std::from_chars(text.data(), end, number);
+            if (rest != end || error == std::errc::invalid_argument)
+                return text + " is not a whole number from 0 up";
+            return error == std::errc() ? std::string() : text + " is too large a number";
+        },
+        "NUMBER");
+}
 
 // Each adds one subcommand to `program`; what it does when chosen, it does in the subcommand's callback,
 // which throws when it cannot: a CLI::ParseError for what is wrong with the command line, anything else for
@@ -24,9 +44,10 @@ void add_strategies(CLI::App& program);
 template <class T>
 CLI::Option* add_option(CLI::App& command, const std::string& name, T& value,
                         const std::string& description) {
-    return command.add_option(name, value, description)
-        ->envname(environment_name(name))
-        ->capture_default_str();
+    CLI::Option* const option =
+        command.add_option(name, value, description)->envname(environment_name(name))->capture_default_str();
+    if constexpr (std::unsigned_integral<T>) option->check(whole_number_check<T>());
+    return option;
 }
 
 }  // namespace confab::cli

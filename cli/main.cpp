@@ -1,8 +1,13 @@
 // The program `confab`: main reads as its table of contents.
 #include <CLI/CLI.hpp>
+#include <charconv>
 #include <cstdlib>
 #include <exception>
 #include <iostream>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "cli/commands.hpp"
 #include "reactor/endpoint.hpp"
@@ -12,18 +17,60 @@ namespace {
 constexpr int failure = 1;
 constexpr int usage_error = 2;
 
+/// The environment's value; null when there is none, or an empty one, which says as little.
+const char* from_environment(std::string_view option) {
+    const char* const value = std::getenv(confab::cli::environment_name(option).c_str());
+    return value == nullptr || *value == '\0' ? nullptr : value;
+}
+
 /// The configuration file, as CLI11 reads it, less what the environment says: flag, environment, file,
-/// default, in this order (CLI11 by itself would have the file go before the environment).
+/// default, in this order (CLI11 by itself would have the file go before the environment). What no command
+/// knows is an error: it would be a typing error that nobody hears of.
 class FileBehindEnvironment : public CLI::ConfigTOML {
   public:
+    /// `program` outlives this.
+    explicit FileBehindEnvironment(const CLI::App& program) : program_(program) {}
+
     std::vector<CLI::ConfigItem> from_config(std::istream& input) const override {
         std::vector<CLI::ConfigItem> items = CLI::ConfigTOML::from_config(input);
-        std::erase_if(items, [](const CLI::ConfigItem& item) {
-            return std::getenv(confab::cli::environment_name(item.name).c_str()) != nullptr;
-        });
+        for (const CLI::ConfigItem& item : items) {
+            if (!knows(item)) throw CLI::ConfigError("--config: nothing is called " + place(item));
+        }
+        std::erase_if(items,
+                      [](const CLI::ConfigItem& item) { return from_environment(item.name) != nullptr; });
         return items;
     }
+
+  private:
+    // CLI11 shows where a section begins and ends as items, too.
+    static bool is_bracket(const CLI::ConfigItem& item) { return item.name == "++" || item.name == "--"; }
+
+    static std::string place(const CLI::ConfigItem& item) {
+        return is_bracket(item) ? '[' + CLI::detail::join(item.parents, ".") + ']' : item.fullname();
+    }
+
+    bool knows(const CLI::ConfigItem& item) const {
+        const CLI::App* command = &program_;
+        for (const std::string& parent : item.parents) {
+            const auto named = command->get_subcommands(
+                [&parent](const CLI::App* candidate) { return candidate->get_name() == parent; });
+            if (named.empty()) return false;
+            command = named.front();
+        }
+        return is_bracket(item) || command->get_option_no_throw("--" + item.name) != nullptr ||
+               command->get_option_no_throw(item.name) != nullptr;
+    }
+
+    const CLI::App& program_;
 };
+
+/// What the text of an error leaves out.
+std::string_view what_is_allowed(const CLI::ParseError& error) {
+    const std::string kind = error.get_name();
+    if (kind == "ExtrasError" || kind == "ConfigError") return " (--help lists what is)";
+    if (kind == "ConversionError") return " (true or false)";  // numbers are checked before
+    return "";
+}
 
 }  // namespace
 
@@ -35,6 +82,19 @@ std::string environment_name(std::string_view option) {
     for (const char c : option)
         name += c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
     return name;
+}
+
+CLI::Validator seconds_check() {
+    return CLI::Validator(
+        [](const std::string& text) {
+            constexpr double most = 1e9;
+            double seconds = -1;
+            const char* const end = text.data() + text.size();
+            const auto [rest, error] = std::from_chars(text.data(), end, seconds);
+            const bool allowed = error == std::errc() && rest == end && seconds >= 0 && seconds <= most;
+            return allowed ? std::string() : text + " is not a number of seconds from 0 to 1000000000";
+        },
+        "SECONDS");
 }
 
 CLI::Validator address_check() {
@@ -52,9 +112,12 @@ int main(int argc, char** argv) {
     CLI::App program{"A chat server, its client and its measurements, on every way of waiting.", "confab"};
     program.set_version_flag("--version", CONFAB_VERSION);
     program.set_help_flag("-h,--help", "Print this help and exit");
-    program.set_config("--config", "",
-                       "Read options from a TOML file: one [section] a command, names as the long options");
-    program.config_formatter(std::make_shared<FileBehindEnvironment>());
+    const char* const file = from_environment("--config");
+    program.set_config("--config", file != nullptr ? file : "",
+                       "Read options from a TOML file: one [section] a command, names as the long options "
+                       "(Env:CONFAB_CONFIG)",
+                       file != nullptr);
+    program.config_formatter(std::make_shared<FileBehindEnvironment>(program));
     program.require_subcommand(1);
     program.fallthrough();
     confab::cli::add_serve(program);
@@ -64,8 +127,7 @@ int main(int argc, char** argv) {
         program.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
         if (error.get_exit_code() == 0) return program.exit(error);  // --help or --version
-        const bool unknown = error.get_name() == "ExtrasError";
-        std::cerr << "confab: " << error.what() << (unknown ? " (--help lists what is)" : "") << '\n';
+        std::cerr << "confab: " << error.what() << what_is_allowed(error) << '\n';
         return usage_error;
     } catch (const std::exception& error) {
         std::cerr << "confab: " << error.what() << '\n';

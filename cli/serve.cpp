@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "cli/commands.hpp"
+#include "reactor/uring_features.hpp"
 #include "server/byte_apps.hpp"
 #include "server/chat/chat_app.hpp"
 #include "server/run_server.hpp"
@@ -134,23 +135,31 @@ void add_serve(CLI::App& program) {
     add_option(command, "--waiting", options->waiting,
                "How they wait: blocking, busy, select, poll, epoll, uring");
     add_option(command, "--uring-features", options->uring_features,
-               "io_uring features to use: all, none, or a list such as all,-incremental");
+               "io_uring features to use: all, none, or a list such as all,-incremental")
+        ->check(CLI::Validator(
+            [](const std::string& text) {
+                const auto features = parse_uring_features(text);
+                return features ? std::string() : features.error();
+            },
+            "FEATURES"));
     add_option(command, "--max-connections", options->connections,
                "Connections served at once; more wait in the queue")
         ->check(CLI::Range(std::size_t{1}, std::size_t{100'000'000}));
     add_option(command, "--first-byte-timeout", options->first_byte_seconds,
                "Seconds until the first byte of a connection; 0: no limit")
-        ->check(CLI::NonNegativeNumber);
+        ->check(seconds_check());
     add_option(command, "--idle-timeout", options->idle_seconds,
                "Seconds a connection may be silent; 0: no limit")
-        ->check(CLI::NonNegativeNumber);
+        ->check(seconds_check());
     add_option(command, "--send-timeout", options->send_seconds,
                "Seconds a peer may take nothing of what it is owed; 0: no limit")
-        ->check(CLI::NonNegativeNumber);
+        ->check(seconds_check());
     add_option(command, "--drain-timeout", options->drain_seconds,
                "Seconds after SIGTERM until what is left is cut off");
-    command.add_flag("--ledger", options->ledger,
-                     "At the end, print what it all cost as a line of JSON on stderr");
+    command
+        .add_flag("--ledger", options->ledger,
+                  "At the end, print what it all cost as a line of JSON on stderr")
+        ->envname(environment_name("--ledger"));
     add_chat_limits(command, options->chat);
     command.callback([options] { serve(*options); });
 }

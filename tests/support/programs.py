@@ -39,15 +39,17 @@ class Reader:
 class Server:
     """A server on a port of its own; a context manager."""
 
-    def __init__(self, *command, address="127.0.0.1:0"):
+    def __init__(self, *command, address="127.0.0.1:0", environment=None):
         self.command = [*command]
         self.address = address
+        self.environment = environment  # None: ours
 
     def __enter__(self):
-        self.process = subprocess.Popen(self.command, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
+        self.process = subprocess.Popen(self.command, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
+                                        env=self.environment)
         self.errors = Reader(self.process.stderr)
-        line = self.errors.until(r"listening on (\S+) \(")
-        self.address = re.search(r"listening on (\S+) \(", line).group(1)
+        self.line = self.errors.until(r"listening on .*\n")
+        self.address = re.search(r"listening on (\S+) \(", self.line).group(1)
         return self
 
     def stop(self):
