@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -37,8 +39,15 @@ class Signals {
     }
     /// False: none came in time.
     bool wait_for(std::chrono::seconds limit) const {
-        const timespec time{.tv_sec = limit.count(), .tv_nsec = 0};
-        return sigtimedwait(&ending_, nullptr, &time) > 0;
+        using std::chrono::steady_clock;
+        const steady_clock::time_point end = steady_clock::now() + limit;
+        while (true) {
+            const auto left = std::max(end - steady_clock::now(), steady_clock::duration::zero());
+            const auto seconds = std::chrono::floor<std::chrono::seconds>(left);
+            const timespec time{.tv_sec = seconds.count(), .tv_nsec = (left - seconds).count()};
+            if (sigtimedwait(&ending_, nullptr, &time) > 0) return true;
+            if (errno != EINTR) return false;  // stopped and continued, for instance
+        }
     }
 
   private:

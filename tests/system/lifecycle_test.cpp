@@ -8,6 +8,7 @@
 
 #include "tests/system/bytes.hpp"
 #include "tests/system/client.hpp"
+#include "tests/system/member.hpp"
 #include "tests/system/patience.hpp"
 #include "tests/system/server_process.hpp"
 
@@ -203,6 +204,69 @@ TEST_CASE("a second SIGTERM does not wait for a client that does not read") {
         server.child().signal(SIGTERM);
     } while (!server.child().has_ended_within(std::chrono::milliseconds(20)));
 }
+
+void wait_for_the_cut(ServerProcess& server) {
+    server.child().wait_for_said([](const std::string& line) { return line.contains("(--drain-timeout)"); },
+                                 "that the drain took too long");
+    CHECK(server.child().wait_for_exit() == Exit{});
+}
+
+TEST_CASE(
+    "a drain ends at --drain-timeout, with exit code 0, though a client does not read what it is owed") {
+    ServerProcess server({.app = "echo", .flags = {"--drain-timeout", "1"}});
+    Client stuck(server.address(), {.receive_buffer = 65536});
+    CHECK(stuck.send_until_stuck(noise(16UL * 1024 * 1024)) > 0);
+    server.child().signal(SIGTERM);
+    wait_for_the_cut(server);
+    stuck.rest();  // what was on its way, and then an end
+}
+
+TEST_CASE("a --drain-timeout of 0 cuts at once whoever is owed something") {
+    ServerProcess server({.app = "echo", .flags = {"--drain-timeout", "0"}});
+    Client stuck(server.address(), {.receive_buffer = 65536});
+    CHECK(stuck.send_until_stuck(noise(16UL * 1024 * 1024)) > 0);
+    server.child().signal(SIGTERM);
+    wait_for_the_cut(server);
+}
+
+TEST_SUITE_BEGIN(needs::several_clients);
+
+TEST_CASE("a drain that one client holds up is none the worse for the others") {
+    ServerProcess server({.app = "echo", .flags = {"--drain-timeout", "2"}});
+    Client stuck(server.address(), {.receive_buffer = 65536});
+    Client reader(server.address(), {.receive_buffer = 65536});
+    Client idle(server.address());
+    const std::string bytes = noise(16UL * 1024 * 1024);
+    CHECK(stuck.send_until_stuck(bytes) > 0);
+    CHECK(reader.send_until_stuck(bytes) > 0);
+    idle.send("here");
+    idle.expect("here");
+    server.child().signal(SIGTERM);
+    idle.expect_end();
+    const Rest rest = reader.rest();
+    CHECK(!rest.bytes.empty());
+    CHECK((rest.bytes == bytes.substr(0, rest.bytes.size())));
+    wait_for_the_cut(server);
+}
+
+TEST_SUITE_END();
+
+TEST_SUITE_BEGIN(needs::chat_with_several_clients);
+
+TEST_CASE("a drain that a member who does not read holds up says goodbye to the others") {
+    ServerProcess server({.app = "chat", .flags = {"--drain-timeout", "2", "--max-queued", "67108864"}});
+    const Member stuck(server.address(), "stuck", {.receive_buffer = 65536});
+    Member speaker(server.address(), "speaker");
+    const std::string text(4000, 'x');
+    for (int line = 0; line < 3000; ++line) speaker.say(text);
+    speaker.lines_until_pong("all is said");
+    server.child().signal(SIGTERM);
+    speaker.expect_line("* server is going down: goodbye");
+    speaker.expect_end();
+    wait_for_the_cut(server);
+}
+
+TEST_SUITE_END();
 
 }  // namespace
 }  // namespace confab::system_tests
