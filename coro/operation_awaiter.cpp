@@ -14,21 +14,6 @@ const std::array<WaitKind, 8> OperationAwaiter::kinds{{
     {"sleep", &cancel_wait},
 }};
 
-OperationAwaiter::OperationAwaiter(Kind operation_kind, int descriptor, Duration limit,
-                                   std::source_location origin)
-    : Operation(operation_kind, descriptor, &completed),
-      Waiter{.wait_kind = &kinds[static_cast<std::size_t>(operation_kind)], .where = origin} {
-    if (limit != no_limit) deadline = after(Reactor::current()->now(), limit);
-}
-
-bool OperationAwaiter::begin(std::coroutine_handle<> handle) noexcept {
-    context_ = TaskContext::current();
-    handle_ = handle;
-    if (!context_->stop_requested()) return true;
-    result = -ECANCELED;
-    return false;
-}
-
 bool OperationAwaiter::await_suspend(std::coroutine_handle<> handle) noexcept {
     if (!begin(handle) && kind != Kind::close) return false;
     return submit();

@@ -22,7 +22,13 @@ class OperationAwaiter : protected Operation, protected Waiter {
     bool await_suspend(std::coroutine_handle<> handle) noexcept;
 
   protected:
-    OperationAwaiter(Kind kind, int fd, Duration limit, std::source_location where);
+    OperationAwaiter(Kind operation_kind, int descriptor, std::source_location origin)
+        : Operation(operation_kind, descriptor, &completed),
+          Waiter{.wait_kind = &kinds[static_cast<std::size_t>(operation_kind)], .where = origin} {}
+    OperationAwaiter(Kind operation_kind, int descriptor, Duration limit, std::source_location origin)
+        : OperationAwaiter(operation_kind, descriptor, origin) {
+        if (limit != no_limit) deadline = after(Reactor::current()->now(), limit);
+    }
     ~OperationAwaiter() = default;
 
     /// `result`, or the error: operation_canceled and timed_out if that is what became of it, the errno
@@ -30,7 +36,14 @@ class OperationAwaiter : protected Operation, protected Waiter {
     std::expected<int, std::error_code> outcome() const;
 
     /// Notes who is being suspended. False: the task was asked to stop, `result` is set, it must not suspend.
-    bool begin(std::coroutine_handle<> handle) noexcept;
+    bool begin(std::coroutine_handle<> handle) noexcept {
+        context_ = TaskContext::current();
+        handle_ = handle;
+        if (!context_->stop_requested()) [[likely]]
+            return true;
+        result = -ECANCELED;
+        return false;
+    }
     /// Submits the operation and suspends the task in it. False: it is over already.
     bool submit() noexcept;
     /// Suspends the task as a mere job: whoever holds it makes it ready.

@@ -18,14 +18,6 @@ Stream::~Stream() { assert(fd_ < 0 && "a stream is closed before it dies: co_awa
 
 const StreamLimits Stream::unlimited;
 
-Stream::Receive Stream::receive(std::source_location where) {
-    return Receive(*this, received_ ? limits_.idle : limits_.first_byte, where);
-}
-
-Stream::Receive Stream::receive(Duration limit, std::source_location where) {
-    return Receive(*this, limit, where);
-}
-
 Received Stream::Receive::ended() const {
     if (result == 0) {
         stream_.at_end_ = true;
@@ -38,16 +30,6 @@ Received Stream::Receive::ended() const {
     stream_.at_end_ = reason != std::errc::operation_canceled && reason != std::errc::timed_out;
     return std::unexpected(reason);
 }
-
-Stream::Send Stream::send(Bytes bytes, std::source_location where) { return Send(*this, bytes, where); }
-
-Stream::Send Stream::send(std::string_view text, std::source_location where) {
-    return Send(*this, as_bytes(text), where);
-}
-
-Stream::Flush Stream::flush(std::source_location where) { return Flush(*this, where); }
-
-Stream::Close Stream::close(std::source_location where) { return Close(*this, where); }
 
 Sent Stream::shutdown_send() {
     Operation operation(Operation::Kind::shutdown, fd_, [](Operation&) noexcept {});
@@ -67,11 +49,8 @@ const WaitKind Stream::QueueAwaiter::queue_kind{"send", [](Waiter& waiter) noexc
                                                 }};
 
 // After an error in the background, too: it is the outbox that knows.
-Sent Stream::QueueAwaiter::await_resume() const {
-    if (result < 0) return std::unexpected(outcome().error());
-    if (stream_.outbox_.error() < 0) [[unlikely]]
-        return error(stream_.outbox_.error());
-    return {};
+Sent Stream::QueueAwaiter::failed() const {
+    return result < 0 ? std::unexpected(outcome().error()) : error(stream_.outbox_.error());
 }
 
 void Stream::QueueAwaiter::wait_until_idle() noexcept {
@@ -148,7 +127,7 @@ bool Stream::Flush::await_suspend(std::coroutine_handle<> handle) noexcept {
 }
 
 Stream::Close::Close(Stream& stream, std::source_location where)
-    : OperationAwaiter(Kind::close, stream.fd_, no_limit, where), stream_(stream) {}
+    : OperationAwaiter(Kind::close, stream.fd_, where), stream_(stream) {}
 
 bool Stream::Close::await_suspend(std::coroutine_handle<> handle) noexcept {
     stream_.outbox_.abandon(-ECANCELED);

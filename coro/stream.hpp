@@ -119,17 +119,23 @@ class [[nodiscard]] Stream::Receive : public OperationAwaiter {
 /// What sending and flushing share: the wait until the outbox is idle.
 class Stream::QueueAwaiter : public OperationAwaiter {
   public:
-    Sent await_resume() const;
+    Sent await_resume() const {
+        if (result >= 0 && stream_.outbox_.error() == 0) [[likely]]
+            return {};
+        return failed();
+    }
 
   protected:
     QueueAwaiter(Stream& stream, std::source_location where)
-        : OperationAwaiter(Kind::send, stream.fd_, no_limit, where), stream_(stream) {}
+        : OperationAwaiter(Kind::send, stream.fd_, where), stream_(stream) {}
     void wait_until_idle() noexcept;
 
     Stream& stream_;
 
   private:
     static const WaitKind queue_kind;
+
+    Sent failed() const;
 };
 
 /// Direct where it can be: the bytes go to the kernel from where they lie, by a call here and now, or, where
@@ -172,5 +178,25 @@ class [[nodiscard]] Stream::Close : public OperationAwaiter {
   private:
     Stream& stream_;
 };
+
+inline Stream::Receive Stream::receive(std::source_location where) {
+    return Receive(*this, received_ ? limits_.idle : limits_.first_byte, where);
+}
+
+inline Stream::Receive Stream::receive(Duration limit, std::source_location where) {
+    return Receive(*this, limit, where);
+}
+
+inline Stream::Send Stream::send(Bytes bytes, std::source_location where) {
+    return Send(*this, bytes, where);
+}
+
+inline Stream::Send Stream::send(std::string_view text, std::source_location where) {
+    return Send(*this, as_bytes(text), where);
+}
+
+inline Stream::Flush Stream::flush(std::source_location where) { return Flush(*this, where); }
+
+inline Stream::Close Stream::close(std::source_location where) { return Close(*this, where); }
 
 }  // namespace confab
