@@ -43,14 +43,12 @@ ReadinessMechanism::ReadinessMechanism(Ledger& ledger, std::size_t receive_size,
     : Mechanism(ledger, {.lends_scratch = true}),
       kind_(kind),
       scratch_size_(receive_size),
-      scratch_(std::make_unique_for_overwrite<std::byte[]>(receive_size)) {}
+      scratch_(make_receive_memory(receive_size)) {}
 
-// The slot of `fd` in the table, which is made to exist.
-ReadinessMechanism::Watched& ReadinessMechanism::watch(int fd) {
+void ReadinessMechanism::make_page_for(int fd) {
     const std::size_t page = static_cast<std::size_t>(fd) / page_size;
     if (page >= table_.size()) table_.resize(page + 1);
     if (table_[page] == nullptr) table_[page] = std::make_unique<Page>();
-    return watched(fd);
 }
 
 // Whether `fd` may be one. Only a number that the table has no room for is looked at closely: a wrong one
@@ -147,7 +145,7 @@ int ReadinessMechanism::send_now(int fd, Bytes bytes) {
     // Before it is registered nobody would say that it has become writable.
     if (!watched.writable && watched.registered) return -EAGAIN;
     const auto sent = repeated(ledger(), SystemCall::send, [&] {
-        return ::send(fd, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+        return system_calls::send(fd, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
     });
     const bool full = sent == -EAGAIN || (sent >= 0 && static_cast<std::size_t>(sent) < bytes.size());
     if (full && kind_.edge_triggered) watched.writable = false;
@@ -181,7 +179,7 @@ void ReadinessMechanism::became_ready(int fd, short events) {
         *link = operation.next;
         hand_out(operation);
     }
-    interest_changed(fd);
+    if (!keeps_interest(watched)) interest_changed(fd);
 }
 
 bool ReadinessMechanism::attempt(Operation& operation, int flags) {
@@ -266,7 +264,9 @@ bool ReadinessMechanism::attempt_connect(Operation& operation) {
 // `flags`: MSG_DONTWAIT, or 0 for the call that blocks and that a signal ends.
 bool ReadinessMechanism::attempt_receive(Operation& operation, int flags) {
     Watched& watched = this->watched(operation.fd);
-    const auto call = [&] { return ::recv(operation.fd, scratch_.get(), scratch_size_, flags); };
+    const auto call = [&] {
+        return system_calls::receive(operation.fd, scratch_.get(), scratch_size_, flags);
+    };
     const auto received = flags == MSG_DONTWAIT ? repeated(ledger(), SystemCall::receive, call)
                                                 : once(ledger(), SystemCall::receive, call);
     if (received == -EAGAIN || received == -EINTR) {
@@ -287,7 +287,8 @@ bool ReadinessMechanism::attempt_send(Operation& operation, int flags) {
     auto& parts = operation.parts;
     const auto call = [&] {
         if (parts.count == 1) {  // cheaper in the kernel than a message header
-            return ::send(operation.fd, parts.data->iov_base, parts.data->iov_len, flags | MSG_NOSIGNAL);
+            return system_calls::send(operation.fd, parts.data->iov_base, parts.data->iov_len,
+                                      flags | MSG_NOSIGNAL);
         }
         msghdr message{};
         message.msg_iov = parts.data;
@@ -352,9 +353,12 @@ void ReadinessMechanism::close_now(Operation& operation) {
 bool ReadinessMechanism::park(Operation& operation) {
     operation.state = Operation::State::in_flight;
     operation.next = nullptr;
-    Job** link = &watched(operation.fd).parked;
+    Watched& watched = this->watched(operation.fd);
+    Job** link = &watched.parked;
     while (*link != nullptr) link = &(*link)->next;
     *link = &operation;
+    if (keeps_interest(watched)) [[likely]]
+        return true;
     const int error = interest_changed(operation.fd);
     if (error == 0) return true;
     unpark(operation);
@@ -367,7 +371,7 @@ void ReadinessMechanism::unpark(Operation& operation) {
     while (*link != &operation) link = &(*link)->next;
     *link = operation.next;
     operation.next = nullptr;
-    interest_changed(operation.fd);
+    if (!keeps_interest(watched(operation.fd))) interest_changed(operation.fd);
 }
 
 void ReadinessMechanism::hand_out(Operation& operation) {

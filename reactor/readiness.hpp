@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "reactor/mechanism.hpp"
+#include "reactor/receive_memory.hpp"
 
 namespace confab {
 
@@ -79,7 +80,8 @@ class ReadinessMechanism : public Mechanism {
     /// is handed out, over, and true returned; or false, when the call was interrupted or its limit passed.
     bool block_in(Operation& operation);
 
-    /// An operation was parked on `fd` or taken away. The mechanism brings its kernel handle up to date. 0 or
+    /// An operation was parked on `fd` or taken away. The mechanism brings its kernel handle up to date. (Not
+    /// called where each change is told once and the descriptor is registered: nothing changes.) 0 or
     /// -errno; an error ends the operation that was being parked.
     virtual int interest_changed(int fd) = 0;
     /// `fd`, on which nothing is parked, is about to be closed, or no longer ours: forget it.
@@ -93,7 +95,16 @@ class ReadinessMechanism : public Mechanism {
     using Page = std::array<Watched, page_size>;
 
     bool is_descriptor(int fd);
-    Watched& watch(int fd);
+    // Edge-triggered, the kernel has been told of all there is to want.
+    bool keeps_interest(const Watched& watched) const { return kind_.edge_triggered && watched.registered; }
+    void make_page_for(int fd);
+    /// The slot of `fd` in the table, which is made to exist.
+    Watched& watch(int fd) {
+        const std::size_t page = static_cast<std::size_t>(fd) / page_size;
+        if (page >= table_.size() || table_[page] == nullptr) [[unlikely]]
+            make_page_for(fd);
+        return watched(fd);
+    }
     bool attempt(Operation& operation, int flags);
     bool has_room_to_accept(const Operation& operation);
     bool attempt_accept(Operation& operation);
@@ -114,7 +125,7 @@ class ReadinessMechanism : public Mechanism {
     const Operation* over_ = nullptr;  // what `block_in` made the call for
     int highest_accepted_ = -1;
     const std::size_t scratch_size_;
-    const std::unique_ptr<std::byte[]> scratch_;
+    const ReceiveMemory scratch_;
 };
 
 }  // namespace confab

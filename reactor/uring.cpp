@@ -58,7 +58,7 @@ UringMechanism::UringMechanism(Ledger& ledger, std::size_t receive_size, Parts p
       buffers_(std::move(parts.buffers)),
       features_(parts.features),
       receive_size_(receive_size),
-      scratch_(buffers_ ? nullptr : std::make_unique_for_overwrite<std::byte[]>(receive_size)),
+      scratch_(buffers_ ? nullptr : make_receive_memory(receive_size)),
       wake_(make_wake_descriptor()) {
     arm_wake();
 }
@@ -153,7 +153,7 @@ bool UringMechanism::finish(Operation& operation) {
 
 int UringMechanism::send_now(int fd, Bytes bytes) {
     const auto sent = repeated(ledger(), SystemCall::send, [&] {
-        return ::send(fd, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+        return system_calls::send(fd, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
     });
     if (sent > 0) ledger().bytes_sent += static_cast<std::uint64_t>(sent);
     return static_cast<int>(sent);

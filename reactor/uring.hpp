@@ -20,6 +20,7 @@
 
 #include "pools/fd.hpp"
 #include "reactor/mechanism.hpp"
+#include "reactor/receive_memory.hpp"
 #include "reactor/uring_descriptors.hpp"
 #include "reactor/uring_features.hpp"
 
@@ -124,7 +125,7 @@ class UringMechanism final : public Mechanism {
     const std::unique_ptr<UringBuffers> buffers_;  // nullptr: this kernel has none
     const UringFeatures features_;
     const std::size_t receive_size_;
-    const std::unique_ptr<std::byte[]> scratch_;  // nullptr exactly when there are provided buffers
+    const ReceiveMemory scratch_;  // nullptr exactly when there are provided buffers
     const Fd wake_;
     UringDescriptors descriptors_;
     ArrivalPool arrivals_;

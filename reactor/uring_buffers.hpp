@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "reactor/operation.hpp"
+#include "reactor/receive_memory.hpp"
 #include "reactor/uring_ring.hpp"
 
 #if defined(__has_feature)
@@ -22,9 +23,10 @@
 
 namespace confab {
 
-/// A ring of provided buffers. It begins with 64 KiB, grows by doubling when the kernel runs out, and ends at
-/// 16 MiB: what then finds none waits for its bytes outside (see uring.hpp). Where the kernel fills buffers
-/// incrementally they are large and many receives share one; else each receive takes a small one whole.
+/// A ring of provided buffers. It begins with 256 KiB, grows by doubling when the kernel runs out, and ends
+/// at 16 MiB: what then finds none waits for its bytes outside (see uring.hpp). Where the kernel fills
+/// buffers incrementally they are large and many receives share one; else each receive takes a small one
+/// whole.
 ///
 /// One thread, the ring's. Outlives every receive that was told to pick from it.
 class UringBuffers {
@@ -80,7 +82,7 @@ class UringBuffers {
 
   private:
     struct Buffer {
-        std::unique_ptr<std::byte[]> memory;
+        ReceiveMemory memory;
         std::uint32_t filled = 0;  // by the kernel, incrementally
         std::uint32_t taken = 0;   // pieces not yet given back
         bool with_kernel = false;

@@ -135,8 +135,9 @@ bool UringMechanism::receive_by_call(UringDescriptor& descriptor, Operation& ope
     std::unique_ptr<std::byte[]> own;
     if (!scratch_) own = std::make_unique_for_overwrite<std::byte[]>(size);
     std::byte* const target = scratch_ ? scratch_.get() : own.get();
-    const auto received = repeated(ledger(), SystemCall::receive,
-                                   [&] { return ::recv(operation.fd, target, size, MSG_DONTWAIT); });
+    const auto received = repeated(ledger(), SystemCall::receive, [&] {
+        return system_calls::receive(operation.fd, target, size, MSG_DONTWAIT);
+    });
     if (received == -EAGAIN) {
         operation.state = Operation::State::in_flight;
         descriptor.append(operation);
