@@ -53,9 +53,11 @@ void TaskContext::resume(std::coroutine_handle<> handle) noexcept {
     const Waiter* const waiter = std::exchange(waiter_, nullptr);
     Reactor::Pulse& pulse = reactor_.pulse();
     pulse.holder.store(waiter != nullptr ? waiter->where : origin_, std::memory_order_relaxed);
+    pulse.task.store(name_, std::memory_order_relaxed);
     current_ = this;
     handle.resume();
     current_ = nullptr;
+    pulse.task.store(nullptr, std::memory_order_relaxed);
     if (std::exchange(over_, false)) static_cast<ScopedTask&>(*this).settle(true);
 }
 

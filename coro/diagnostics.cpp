@@ -58,10 +58,12 @@ void print_task_trees() {
 }
 
 std::string Stall::text() const {
+    const std::string fact = reactor + " is held for " + std::to_string(held.count()) + " ms by ";
+    if (task == nullptr) return fact + "work that is no task's";
+    const std::string quoted = *task == '\0' ? "" : " '" + std::string(task) + "'";
     const char* const slash = std::strrchr(holder.file_name(), '/');
     const char* const file = slash != nullptr ? slash + 1 : holder.file_name();
-    return reactor + " is held for " + std::to_string(held.count()) + " ms by the task that went on after " +
-           file + ':' + std::to_string(holder.line());
+    return fact + "the task" + quoted + " that went on after " + file + ':' + std::to_string(holder.line());
 }
 
 Watchdog::Watchdog(std::chrono::milliseconds limit, Report report)
@@ -92,7 +94,10 @@ void Watchdog::look() {
             const auto held = std::chrono::duration_cast<std::chrono::milliseconds>(now - observed->since_);
             if (beat % 2 == 0 || held < limit_ || observed->beat_reported_ == beat) continue;
             observed->beat_reported_ = beat;
-            stalls.push_back({observed->name_, held, pulse.holder.load(std::memory_order_relaxed)});
+            stalls.push_back({.reactor = observed->name_,
+                              .held = held,
+                              .task = pulse.task.load(std::memory_order_relaxed),
+                              .holder = pulse.holder.load(std::memory_order_relaxed)});
         }
     }
     for (const Stall& stall : stalls) report_(stall);

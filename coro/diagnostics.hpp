@@ -42,13 +42,15 @@ class Observed : private Job {
 /// round. Any thread. A reactor that has not printed yet since the last call is not asked twice.
 void print_task_trees();
 
-/// What a watchdog saw.
+/// What a watchdog saw. One task that holds a loop is named rightly; where many short ones do it together,
+/// name and place are those of whichever ran just then, perhaps of two neighbours.
 struct Stall {
     std::string reactor;
     std::chrono::milliseconds held;
+    const char* task = nullptr;   ///< its name, "" for none, which lives for ever; null: it was no task
     std::source_location holder;  ///< of the await after which it ran on, or of the spawn if there was none
 
-    /// "reactor 0 is held for 131 ms by the task that went on after chat_app.cpp:40"
+    /// "reactor 0 is held for 131 ms by the task 'accept' that went on after server.cpp:40"
     std::string text() const;
 };
 

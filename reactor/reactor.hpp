@@ -120,10 +120,12 @@ class Reactor {
     /// True when the thread that calls is the reactor's.
     bool on_own_thread() const { return std::this_thread::get_id() == thread_; }
 
-    /// What a watchdog on another thread may look at: how often the loop has begun (odd) and ended (even)
-    /// running what is ready, and where what is running now had waited before (see coro/watchdog.hpp).
+    /// What a watchdog on another thread may look at (see coro/diagnostics.hpp): how often the loop has begun
+    /// (odd) and ended (even) running what is ready; the name of the task that runs now, a string that lives
+    /// for ever, null while none does; and where that task had waited before.
     struct Pulse {
         std::atomic<std::uint64_t> beats{0};
+        std::atomic<const char*> task{nullptr};
         std::atomic<std::source_location> holder{};
     };
     Pulse& pulse() { return pulse_; }

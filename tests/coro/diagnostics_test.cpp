@@ -4,6 +4,8 @@
 
 #include <atomic>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "coro/run.hpp"
 #include "coro/sleep.hpp"
@@ -17,6 +19,23 @@ namespace {
 task<void> hold_the_loop_until(const std::atomic<bool>& reported) {
     co_await sleep(1ms);
     while (!reported) std::this_thread::yield();
+}
+
+// What a watchdog reports of `hold`, which holds the loop until it is told that there was a report.
+template <class Hold>
+Stall stall_of(Reactor& reactor, Hold hold) {
+    const Observed observed(reactor, "the reactor");
+    std::atomic<bool> reported = false;
+    std::vector<Stall> stalls;  // the watchdog's until it has gone
+    {
+        const Watchdog watchdog(Watchdog::default_limit, [&](const Stall& stall) {
+            stalls.push_back(stall);
+            reported = true;
+        });
+        hold(reported);
+    }
+    REQUIRE(stalls.size() == 1);
+    return stalls.front();
 }
 
 task<void> sleep_for_long() { co_await sleep(1h); }
@@ -33,24 +52,42 @@ task<std::string> tree_of_a_family() {
 
 }  // namespace
 
-TEST_CASE("a loop that is held is reported once, with who holds it since which await") {
+TEST_CASE("a loop that is held is reported once, with the task that holds it and since which await") {
     Reactor reactor(ReactorOptions{});
-    const Observed observed(reactor, "the reactor");
-    std::atomic<bool> reported = false;
-    std::atomic<int> reports = 0;
-    Stall seen;
-    {
-        const Watchdog watchdog(20ms, [&](const Stall& stall) {
-            if (reports++ == 0) seen = stall;
-            reported = true;
-        });
-        run(reactor, hold_the_loop_until(reported));
-    }
-    CHECK(reports == 1);
-    CHECK(seen.reactor == "the reactor");
-    CHECK(seen.held >= 20ms);
-    CHECK(std::string(seen.holder.function_name()).find("hold_the_loop_until") != std::string::npos);
-    CHECK(seen.text().find("diagnostics_test.cpp") != std::string::npos);
+    const Stall named = stall_of(reactor, [&](const std::atomic<bool>& reported) {
+        run(reactor, hold_the_loop_until(reported), "the culprit");
+    });
+    CHECK(named.reactor == "the reactor");
+    CHECK(named.held >= 100ms);
+    CHECK(named.task == std::string("the culprit"));
+    CHECK(std::string(named.holder.function_name()).contains("hold_the_loop_until"));
+    CHECK(named.text() == "the reactor is held for " + std::to_string(named.held.count()) +
+                              " ms by the task 'the culprit' that went on after diagnostics_test.cpp:" +
+                              std::to_string(named.holder.line()));
+    const Stall nameless = stall_of(
+        reactor, [&](const std::atomic<bool>& reported) { run(reactor, hold_the_loop_until(reported), ""); });
+    CHECK(nameless.text().contains(" by the task that went on after diagnostics_test.cpp:"));
+}
+
+TEST_CASE("a task that has ended is not blamed for work that is no task's") {
+    struct Holding : Job {
+        explicit Holding(const std::atomic<bool>& flag)
+            : Job([](Job& job) noexcept {
+                  while (!static_cast<Holding&>(job).reported) std::this_thread::yield();
+                  Reactor::current()->stop();
+              }),
+              reported(flag) {}
+        const std::atomic<bool>& reported;
+    };
+    Reactor reactor(ReactorOptions{});
+    const Stall stall = stall_of(reactor, [&](const std::atomic<bool>& reported) {
+        run(reactor, []() -> task<void> { co_await sleep(0s); }(), "innocent");
+        Holding holding(reported);
+        reactor.ready(holding);
+        reactor.run();
+    });
+    CHECK(stall.task == nullptr);
+    CHECK(stall.text().ends_with(" ms by work that is no task's"));
 }
 
 TEST_CASE("the task tree says who waits where, indented by who owns whom") {
