@@ -7,11 +7,14 @@
 #include <thread>
 #include <vector>
 
+#include "coro/mutex.hpp"
 #include "coro/run.hpp"
 #include "coro/sleep.hpp"
 #include "coro/task_tree.hpp"
+#include "tests/reactor/every_mechanism.hpp"
 
 using namespace confab;
+using namespace confab::testing;
 using namespace std::chrono_literals;
 
 namespace {
@@ -36,6 +39,16 @@ Stall stall_of(Reactor& reactor, Hold hold) {
     }
     REQUIRE(stalls.size() == 1);
     return stalls.front();
+}
+
+task<void> wait_for_oneself(bool& undone) {
+    mutex locked;
+    const mutex::guard once = co_await locked.lock();
+    try {
+        const mutex::guard twice = co_await locked.lock();
+    } catch (const task_canceled&) {
+        undone = true;
+    }
 }
 
 task<void> sleep_for_long() { co_await sleep(1h); }
@@ -88,6 +101,19 @@ TEST_CASE("a task that has ended is not blamed for work that is no task's") {
     });
     CHECK(stall.task == nullptr);
     CHECK(stall.text().ends_with(" ms by work that is no task's"));
+}
+
+EVERY_MECHANISM("tasks that wait for one another for ever are a deadlock, which is reported and undone") {
+    std::string report;
+    bool undone = false;
+    try {
+        run(world.reactor(), wait_for_oneself(undone), "stuck");
+    } catch (const deadlock_error& deadlock) {
+        report = deadlock.what();
+    }
+    CHECK(report.contains("stuck (diagnostics_test.cpp:"));
+    CHECK(report.contains(") waits in mutex at diagnostics_test.cpp:"));
+    CHECK(undone);
 }
 
 TEST_CASE("the task tree says who waits where, indented by who owns whom") {

@@ -183,6 +183,25 @@ TEST_CASE("SIGTERM lets what is owed reach a client that reads") {
     CHECK(server.child().wait_for_exit() == Exit{});
 }
 
+TEST_CASE("SIGUSR1 prints who waits where, and nobody is disturbed") {
+    ServerProcess server({.app = "echo"});
+    Client client(server.address());
+    client.send("before");
+    client.expect("before");
+    server.child().signal(SIGUSR1);
+    // State machines are no tasks; their listeners' are.
+    const bool has_task = strategy_under_test().speaks_chat;
+    server.child().wait_for_said(
+        [&](const std::string& line) {
+            return line.contains(has_task ? "connection (" : "accept (") &&
+                   line.contains(has_task ? ") waits in receive at " : ") waits in accept at ");
+        },
+        "what its tasks wait in");
+    client.send("after");
+    client.expect("after");
+    server.stop();
+}
+
 TEST_CASE("after SIGTERM nobody new is accepted") {
     ServerProcess server({.app = "echo"});
     const std::string address = server.address();
