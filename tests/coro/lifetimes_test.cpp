@@ -1,6 +1,11 @@
 // When arguments, locals, results, exceptions and frames die: docs/lifetimes.md, counted.
 #include <doctest/doctest.h>
+#include <fcntl.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <array>
+#include <csignal>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -18,6 +23,8 @@
 #include "coro/sleep.hpp"
 #include "coro/task_group.hpp"
 #include "coro/timeout.hpp"
+#include "pools/fd.hpp"
+#include "tests/support/child.hpp"
 #include "tests/support/counted.hpp"
 #include "tests/support/run_task.hpp"
 
@@ -363,4 +370,28 @@ TEST_CASE("an imap that is dropped, and what nobody gets from it, die") {
         co_await group.join();
     }());
     CHECK(Counted::copied == 0);
+}
+
+TEST_CASE("a scope that dies with tasks in it ends the program and says why") {
+    std::array<int, 2> words{};
+    REQUIRE(::pipe2(words.data(), O_CLOEXEC) == 0);
+    const Fd said(words[0]);
+    Fd says(words[1]);
+    Child careless([&] {
+        std::signal(SIGABRT, SIG_DFL);  // not for the test's own handlers
+        ::dup2(says.get(), STDERR_FILENO);
+        run_task([]() -> task<void> {
+            event door;
+            scope tasks;
+            tasks.spawn(keep_until(door, Counted(1)));
+            co_await sleep(0s);
+        }());
+        return 0;
+    });
+    CHECK(careless.join() == -SIGABRT);
+    says = Fd();
+    std::array<char, 200> text{};
+    const ssize_t size = ::read(said.get(), text.data(), text.size());
+    CHECK(std::string(text.data(), static_cast<std::size_t>(std::max<ssize_t>(size, 0))) ==
+          "confab: a scope was destroyed with 1 tasks in it; join it first\n");
 }
