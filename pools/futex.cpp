@@ -15,16 +15,6 @@ namespace {
 
 [[noreturn]] void refuse(int error) { throw std::system_error(error, std::system_category(), "futex"); }
 
-// On the clock of Instant, which is CLOCK_MONOTONIC.
-timespec to_timespec(Instant instant) {
-    const auto since = std::max(instant.time_since_epoch(), Duration::zero());
-    const auto seconds = std::chrono::floor<std::chrono::seconds>(since);
-    timespec converted = {};
-    converted.tv_sec = seconds.count();
-    converted.tv_nsec = (since - seconds).count();
-    return converted;
-}
-
 enum class Woken { maybe, too_late, unsupported };
 
 // The answers that the wait calls have in common. Gives nothing for "interrupted: again".
@@ -63,6 +53,15 @@ Woken wait_on_two(const FutexWord& word, std::uint32_t expected, FutexScope scop
 }
 
 }  // namespace
+
+timespec to_timespec(Instant instant) {
+    const auto since = std::max(instant.time_since_epoch(), Duration::zero());
+    const auto seconds = std::chrono::floor<std::chrono::seconds>(since);
+    timespec converted = {};
+    converted.tv_sec = seconds.count();
+    converted.tv_nsec = (since - seconds).count();
+    return converted;
+}
 
 bool futex_wait(const FutexWord& word, std::uint32_t expected, FutexScope scope, Instant deadline) {
     if (deadline == Instant::min()) return word.load(std::memory_order_acquire) != expected;

@@ -1,6 +1,8 @@
 // Public: sleeping until a word in memory changes (futex(2)), the ground that the locks stand on.
 #pragma once
 
+#include <time.h>
+
 #include <atomic>
 #include <cstdint>
 #include <limits>
@@ -42,5 +44,9 @@ inline constexpr Duration stop_interval = std::chrono::milliseconds(50);
 /// many. The word is not read: it may be gone already, as after the unlock that lets another destroy a lock.
 /// Never fails, never blocks; async-signal-safe.
 std::uint32_t futex_wake(const FutexWord& word, std::uint32_t count, FutexScope scope) noexcept;
+
+/// For system calls that take a time on the clock of Instant, which is CLOCK_MONOTONIC. What lies before its
+/// beginning is its beginning.
+timespec to_timespec(Instant instant);
 
 }  // namespace confab
