@@ -2,23 +2,17 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 #include <expected>
 #include <optional>
 #include <source_location>
 #include <type_traits>
 #include <utility>
 
-#include "coro/ring.hpp"
 #include "coro/wait_list.hpp"
+#include "pools/channel_error.hpp"
+#include "pools/ring.hpp"
 
 namespace confab {
-
-enum class channel_error : std::uint8_t {
-    closed,  ///< put: it is closed. get: it is closed and there is nothing left in it.
-    full,    ///< there was no room (in time)
-    empty,   ///< there was nothing to get (in time)
-};
 
 /// A first-in-first-out queue of at most `capacity` values between tasks. Capacity 0 is a rendezvous: a put
 /// returns when its value has been taken. A value goes straight to the task that has waited longest for one.

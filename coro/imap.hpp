@@ -11,8 +11,8 @@
 #include <utility>
 
 #include "coro/completions.hpp"
-#include "coro/ring.hpp"
 #include "coro/task_group.hpp"
+#include "pools/ring.hpp"
 
 namespace confab {
 

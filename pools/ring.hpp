@@ -1,4 +1,4 @@
-// Internal to coro: a queue that keeps its memory.
+// Public: a queue that keeps its memory.
 #pragma once
 
 #include <cstddef>
@@ -13,8 +13,13 @@ template <class T>
 class Ring {
   public:
     Ring() = default;
-    Ring(const Ring&) = delete;
-    Ring& operator=(const Ring&) = delete;
+    /// The other is empty then.
+    Ring(Ring&& other) noexcept
+        : slots_(std::exchange(other.slots_, nullptr)),
+          slot_count_(std::exchange(other.slot_count_, 0)),
+          first_(std::exchange(other.first_, 0)),
+          size_(std::exchange(other.size_, 0)) {}
+    Ring& operator=(Ring&&) = delete;
     ~Ring() {
         while (!empty()) static_cast<void>(pop());
         free_slots();
