@@ -27,4 +27,8 @@ class Fd {
     int fd_ = -1;
 };
 
+/// The same descriptor, or a duplicate (close-on-exec) when its number is 0, 1 or 2: with a standard stream
+/// closed, the next descriptor gets its number, and what the program prints. Throws std::system_error.
+Fd above_standard_streams(Fd fd);
+
 }  // namespace confab

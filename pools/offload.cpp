@@ -1,30 +1,13 @@
 #include "pools/offload.hpp"
 
-#include <pthread.h>
-#include <signal.h>
-
 #include <system_error>
 #include <utility>
+
+#include "pools/signals_blocked.hpp"
 
 namespace confab {
 
 namespace {
-
-// While it lives, this thread, and so those it starts, takes no signals.
-class SignalsBlocked {
-  public:
-    SignalsBlocked() {
-        sigset_t all;
-        sigfillset(&all);
-        pthread_sigmask(SIG_SETMASK, &all, &before_);
-    }
-    SignalsBlocked(const SignalsBlocked&) = delete;
-    SignalsBlocked& operator=(const SignalsBlocked&) = delete;
-    ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-
-  private:
-    sigset_t before_{};
-};
 
 void join_all(std::list<std::thread>& threads) {
     for (std::thread& thread : threads) thread.join();
