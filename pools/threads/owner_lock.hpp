@@ -65,7 +65,6 @@ class owner_lock {
     }
     void lock_contended();
     bool lock_late(Instant deadline, const std::source_location& where);
-    bool take_soon();
     bool take_until(Instant deadline);
     void unlock_and_wake(std::uint32_t held);
 
