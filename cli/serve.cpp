@@ -21,6 +21,7 @@ struct ServeOptions {
     std::string app = "chat";
     std::vector<std::string> listen{"127.0.0.1:8080"};
     std::string strategy_name;
+    std::string processes;
     std::string threads;
     std::string waiting;
     std::string uring_features = "all";
@@ -40,17 +41,18 @@ Duration limit_from(double seconds) {
 }
 
 struct AppChoice {
-    std::unique_ptr<Application> application;
+    ApplicationMaker make;
     Transform transform = nullptr;
 };
 
 AppChoice byte_app(Transform transform) {
-    return {make_application([transform](Stream& stream) { return answer(stream, transform); }), transform};
+    const auto handler = [transform](Stream& stream) { return answer(stream, transform); };
+    return {.make = [handler] { return make_application(handler); }, .transform = transform};
 }
 
 AppChoice chat_app(const chat::Limits& limits) {
     if (const std::string fault = limits.fault(); !fault.empty()) throw CLI::ValidationError(fault);
-    return {.application = chat::make_chat_app(limits)};
+    return {.make = [&limits] { return chat::make_chat_app(limits); }};
 }
 
 AppChoice make_app(const ServeOptions& options) {
@@ -61,12 +63,16 @@ AppChoice make_app(const ServeOptions& options) {
 
 Strategy strategy_from(const ServeOptions& options) {
     StrategyRequest request{.name = options.strategy_name};
+    if (!options.processes.empty()) request.processes = options.processes;
     if (!options.threads.empty()) request.threads = options.threads;
     if (!options.waiting.empty()) request.waiting = options.waiting;
     auto strategy = make_strategy(request, std::max(1U, std::thread::hardware_concurrency()));
     if (!strategy) throw CLI::ValidationError(strategy.error());
     if (strategy->callbacks && options.app == "chat") {
         throw CLI::ValidationError("--strategy callback serves echo and upper only");
+    }
+    if (strategy->processes.several() && options.app == "chat") {
+        throw CLI::ValidationError("--app chat needs a strategy of one process");
     }
     return *strategy;
 }
@@ -91,16 +97,18 @@ void serve(const ServeOptions& options) {
     const Strategy strategy = strategy_from(options);
     const AppChoice app = make_app(options);
     raise_descriptor_limit();
-    Server server({.listen = options.listen,
-                   .strategy = strategy,
-                   .limits = {.connections = options.connections,
-                              .first_byte = limit_from(options.first_byte_seconds),
-                              .idle = limit_from(options.idle_seconds),
-                              .send = limit_from(options.send_seconds)},
-                   .uring_features = options.uring_features},
-                  *app.application, app.transform);
-    run_server(server, options.app, std::chrono::seconds(options.drain_seconds));
-    if (options.ledger) std::fprintf(stderr, "%s\n", server.ledger().json().c_str());
+    run_server({.server = {.listen = options.listen,
+                           .strategy = strategy,
+                           .limits = {.connections = options.connections,
+                                      .first_byte = limit_from(options.first_byte_seconds),
+                                      .idle = limit_from(options.idle_seconds),
+                                      .send = limit_from(options.send_seconds)},
+                           .uring_features = options.uring_features},
+                .application_name = options.app,
+                .callback_transform = app.transform,
+                .drain_limit = std::chrono::seconds(options.drain_seconds),
+                .print_ledger = options.ledger},
+               app.make);
 }
 
 void add_chat_limits(CLI::App& command, chat::Limits& limits) {
@@ -130,8 +138,10 @@ void add_serve(CLI::App& program) {
         ->delimiter(',')
         ->check(address_check());
     add_option(command, "--strategy", options->strategy_name, "One of `confab strategies`; default percore");
+    add_option(command, "--processes", options->processes,
+               "Processes that serve: a number, or `each`: one per connection");
     add_option(command, "--threads", options->threads,
-               "Threads that serve: a number, or `each`: one per connection");
+               "Threads in each that serve: a number, or `each`: one per connection");
     add_option(command, "--waiting", options->waiting,
                "How they wait: blocking, busy, select, poll, epoll, uring");
     add_option(command, "--uring-features", options->uring_features,

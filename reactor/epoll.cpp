@@ -28,8 +28,9 @@ static_assert(EPOLLIN == 0x001 && EPOLLOUT == 0x004 && EPOLLERR == 0x008 && EPOL
 
 }  // namespace
 
-EpollMechanism::EpollMechanism(Ledger& ledger, std::size_t receive_size)
+EpollMechanism::EpollMechanism(Ledger& ledger, std::size_t receive_size, bool shares_listeners)
     : ReadinessMechanism(ledger, receive_size, {.edge_triggered = true}),
+      shares_listeners_(shares_listeners),
       epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
     if (!epoll_) throw std::system_error(errno, std::system_category(), "epoll_create1");
     wake_ = make_wake_descriptor();
@@ -58,6 +59,8 @@ int EpollMechanism::interest_changed(int fd) {
     Watched& watched = this->watched(fd);
     if (watched.registered || watched.parked == nullptr) return 0;
     epoll_event event{.events = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data = {.fd = fd}};
+    const bool listens = static_cast<Operation*>(watched.parked)->kind == Operation::Kind::accept;
+    if (listens && shares_listeners_) event.events = EPOLLIN | EPOLLET | EPOLLEXCLUSIVE;
     const int result = once(ledger(), SystemCall::control,
                             [&] { return ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event); });
     if (result == 0) watched.registered = true;
@@ -67,7 +70,17 @@ int EpollMechanism::interest_changed(int fd) {
 // Only a foreign descriptor is taken out by hand: it lives on.
 void EpollMechanism::forget(int fd) {
     const Watched& watched = this->watched(fd);
-    if (!watched.registered || watched.lasting) return;
+    if (watched.registered && !watched.lasting) take_out(fd);
+}
+
+void EpollMechanism::accepted(int listener) {
+    Watched& watched = this->watched(listener);
+    if (!shares_listeners_ || !watched.registered) return;
+    take_out(listener);
+    watched.registered = false;
+}
+
+void EpollMechanism::take_out(int fd) {
     once(ledger(), SystemCall::control,
          [&] { return ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr); });
 }

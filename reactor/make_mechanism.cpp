@@ -20,11 +20,14 @@ std::unique_ptr<Mechanism> make_uring(const ReactorOptions& options, Ledger& led
                                       std::string& warning) {
     const auto allowed = parse_uring_features(options.uring_features);
     if (!allowed) throw std::invalid_argument(allowed.error());
-    auto uring = UringMechanism::make(ledger, {.receive_size = options.receive_size, .allowed = *allowed});
+    UringFeatures features = *allowed;
+    // One that is armed anew for each connection goes to the end of the listener's queue.
+    if (options.shares_listeners) features.remove(UringFeature::multishot_accept);
+    auto uring = UringMechanism::make(ledger, {.receive_size = options.receive_size, .allowed = features});
     if (uring) return std::move(*uring);
     waiting = Waiting::epoll;
     warning = "io_uring cannot be used, epoll is: " + uring.error();
-    return std::make_unique<EpollMechanism>(ledger, options.receive_size);
+    return std::make_unique<EpollMechanism>(ledger, options.receive_size, options.shares_listeners);
 }
 
 }  // namespace
@@ -41,7 +44,7 @@ std::unique_ptr<Mechanism> make_mechanism(const ReactorOptions& options, Ledger&
         case Waiting::poll:
             return std::make_unique<PollMechanism>(ledger, options.receive_size);
         case Waiting::epoll:
-            return std::make_unique<EpollMechanism>(ledger, options.receive_size);
+            return std::make_unique<EpollMechanism>(ledger, options.receive_size, options.shares_listeners);
         case Waiting::uring:
             return make_uring(options, ledger, waiting, warning);
         case Waiting::simulated:

@@ -26,6 +26,9 @@ struct ReactorOptions {
     std::string uring_features = "all";
     /// Bytes that one receive lends at most.
     std::size_t receive_size = 16 * 1024;
+    /// Other processes accept from the same listeners: take turns with them. A waiter that stays in the
+    /// listener's queue would be the first in it for ever, and get every connection.
+    bool shares_listeners = false;
     /// The world of a simulated reactor; required by Waiting::simulated, outlives the reactor.
     SimulatedNetwork* network = nullptr;
 };

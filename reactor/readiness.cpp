@@ -220,6 +220,7 @@ bool ReadinessMechanism::attempt_accept(Operation& operation) {
     operation.result = fd;
     if (fd < 0) return true;
     highest_accepted_ = std::max(highest_accepted_, fd);
+    accepted(operation.fd);
     if (fd >= kind_.descriptor_limit) {  // another thread was quicker to take the last low number
         once(ledger(), SystemCall::close, [&] { return ::close(fd); });
         operation.result = -EMFILE;

@@ -84,6 +84,8 @@ class ReadinessMechanism : public Mechanism {
     /// called where each change is told once and the descriptor is registered: nothing changes.) 0 or
     /// -errno; an error ends the operation that was being parked.
     virtual int interest_changed(int fd) = 0;
+    /// A connection has been accepted from `listener`.
+    virtual void accepted(int /*listener*/) {}
     /// `fd`, on which nothing is parked, is about to be closed, or no longer ours: forget it.
     virtual void forget(int fd) = 0;
 

@@ -1,5 +1,6 @@
 #include "server/accept_loop.hpp"
 
+#include <poll.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -8,6 +9,7 @@
 #include "coro/listener.hpp"
 #include "coro/sleep.hpp"
 #include "coro/stream.hpp"
+#include "server/feed.hpp"
 
 namespace confab {
 
@@ -22,6 +24,9 @@ bool is_exhaustion(const std::error_code& error) {
     return error == std::errc::too_many_files_open || error == std::errc::too_many_files_open_in_system ||
            error == std::errc::no_buffer_space || error == std::errc::not_enough_memory;
 }
+
+// Slots that other processes give back are found by looking.
+constexpr Duration look_for_slots_every = std::chrono::milliseconds(20);
 
 // While it lives, the reactor is going to hear from outside: of a slot that another one gives back, or of the
 // drain. With nothing else to do it would take its own waiting for a deadlock.
@@ -58,7 +63,11 @@ task<bool> SlotQueue::take() {
     const Hold until_told(TaskContext::current()->reactor());
     try {
         do {
-            co_await WaitList::Awaiter(waiting_, kind, false, std::source_location::current());
+            if (slots_.shared_between_processes()) {
+                co_await sleep(look_for_slots_every);
+            } else {
+                co_await WaitList::Awaiter(waiting_, kind, false, std::source_location::current());
+            }
         } while (!slots_.take(asker_));
     } catch (const task_canceled&) {
         co_return false;
@@ -78,15 +87,25 @@ task<int> AcceptLoop::next() {
     co_return fd;
 }
 
+task<std::expected<int, std::error_code>> AcceptLoop::try_next() {
+    if (kind_ == Source::Kind::listener) co_return co_await accept(source_);
+    const auto events = co_await poll_events(source_, POLLIN);
+    if (!events) co_return std::unexpected(events.error());
+    auto connection = feed::receive(source_);
+    if (!connection) co_return std::unexpected(connection.error());
+    co_return connection->release();
+}
+
 task<int> AcceptLoop::next_without_slot() {
     Duration pause = shortest_pause;
     while (true) {
-        const auto accepted = co_await accept(listener_);
+        const auto accepted = co_await try_next();
         if (accepted) {
             if (pause != shortest_pause) spdlog::info("accepting again");
             co_return *accepted;
         }
         if (TaskContext::current()->stop_requested()) TaskContext::current()->throw_stop();
+        if (accepted.error() == std::errc::resource_unavailable_try_again) continue;  // another thread has it
         if (!is_exhaustion(accepted.error())) throw std::system_error(accepted.error(), "accept");
         if (pause == shortest_pause) spdlog::warn("accepting pauses: {}", accepted.error().message());
         co_await sleep(pause);

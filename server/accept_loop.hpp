@@ -1,8 +1,13 @@
 // Internal to server: accepting, with its bounds.
 #pragma once
 
+#include <cstdint>
+#include <expected>
+#include <system_error>
+
 #include "coro/task.hpp"
 #include "coro/wait_list.hpp"
+#include "pools/fd.hpp"
 #include "reactor/reactor.hpp"
 #include "server/connection_slots.hpp"
 
@@ -30,21 +35,34 @@ class SlotQueue {
     WaitList waiting_;
 };
 
-/// The connections that come to one listener, one after the other.
+/// Where connections come from.
+struct Source {
+    enum class Kind : std::uint8_t {
+        listener,  ///< they are accepted
+        feed,      ///< another process has accepted them (server/feed.hpp)
+    };
+    Kind kind = Kind::listener;
+    Fd fd;
+};
+
+/// The connections that come from one source, one after the other.
 class AcceptLoop {
   public:
-    /// `listener` stays open while this lives.
-    AcceptLoop(int listener, SlotQueue& slots) : listener_(listener), slots_(slots) {}
+    /// `source`, a descriptor of that kind, stays open while this lives.
+    AcceptLoop(Source::Kind kind, int source, SlotQueue& slots)
+        : kind_(kind), source_(source), slots_(slots) {}
 
     /// The next connection, together with a slot for it. Out of descriptors or memory: says so once, leaves
-    /// the connections in the listener's queue and tries again until it goes on, which it says too. Throws
-    /// task_canceled, and std::system_error when the listener is broken.
+    /// the connections in the source's queue and tries again until it goes on, which it says too. Throws
+    /// task_canceled, and std::system_error when the source is broken.
     task<int> next();
 
   private:
     task<int> next_without_slot();
+    task<std::expected<int, std::error_code>> try_next();
 
-    int listener_;
+    Source::Kind kind_;
+    int source_;
     SlotQueue& slots_;
 };
 

@@ -64,13 +64,15 @@ class CallbackHost final : public Host {
     CallbackHost(HostContext& context, Transform transform)
         : context_(context), reactor_(context.reactor_options), transform_(transform) {}
 
-    void serve(std::vector<int> listeners, const std::function<void()>& begun) override {
+    void serve(Inlet inlet, const std::function<void()>& begun) override {
         context_.warn_once(reactor_);
         scope tasks(reactor_, OnFailure::ignore);
         tasks_ = &tasks;
         SlotQueue slots(context_.slots, reactor_);
         slots_ = &slots;
-        for (const int listener : listeners) tasks.spawn(accept_from(listener), "accept");
+        for (Source& source : inlet.sources) {
+            tasks.spawn(accept_from(source.kind, source.fd.release()), "accept");
+        }
         const Observed observed(reactor_, context_.next_name());
         begun();
         run_until_joined(reactor_, tasks);
@@ -79,6 +81,7 @@ class CallbackHost final : public Host {
     }
 
     void drain() override { drain_job_.post_to(reactor_); }
+    void post(Job& job) override { reactor_.post(job); }
 
     Reactor& reactor() { return reactor_; }
     const StreamLimits& limits() const { return context_.stream_limits; }
@@ -92,9 +95,9 @@ class CallbackHost final : public Host {
     }
 
   private:
-    task<void> accept_from(int listener) {
+    task<void> accept_from(Source::Kind kind, int source) {
         try {
-            AcceptLoop loop(listener, *slots_);
+            AcceptLoop loop(kind, source, *slots_);
             while (true) {
                 const int fd = co_await loop.next();
                 auto* const connection = block_cache::make<CallbackConnection>(*this, fd);
@@ -106,7 +109,7 @@ class CallbackHost final : public Host {
         } catch (const std::system_error& broken) {
             spdlog::error("a listener is lost: {}", broken.what());
         }
-        co_await close_descriptor(listener);
+        co_await close_descriptor(source);
     }
 
     HostContext& context_;

@@ -6,15 +6,24 @@ namespace confab {
 
 bool ConnectionSlots::take(Asker& asker) {
     const MutexLock lock(mutex_);
-    if (free_ > 0) {
-        --free_;
-        return true;
-    }
+    if (count_in()) return true;
     if (asker.state_ == Asker::State::quiet) {
         asker.state_ = Asker::State::listed;
         askers_.push_back(&asker);
     }
     return false;
+}
+
+bool ConnectionSlots::count_in() {
+    if (taken_ >= count_) return false;
+    if (others_.here != nullptr) others_.here->fetch_add(1, std::memory_order_seq_cst);
+    // First in, then counted: two who come at once may both be refused, but never both be let in as the last.
+    if (others_.everywhere && others_.everywhere() > count_) {
+        others_.here->fetch_sub(1, std::memory_order_seq_cst);
+        return false;
+    }
+    ++taken_;
+    return true;
 }
 
 void ConnectionSlots::acknowledge(Asker& asker) {
@@ -30,7 +39,9 @@ void ConnectionSlots::forget(Asker& asker) {
 // Posts under the lock: after `forget` nobody can be about to.
 void ConnectionSlots::give_back() {
     const MutexLock lock(mutex_);
-    ++free_;
+    --taken_;
+    if (others_.here != nullptr) others_.here->fetch_sub(1, std::memory_order_seq_cst);
+    if (others_.gone) others_.gone();
     for (Asker* const asker : askers_) {
         asker->state_ = Asker::State::posted;
         asker->reactor_.post(asker->job_);

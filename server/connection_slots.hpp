@@ -1,8 +1,11 @@
 // Internal to server: how many connections a process may hold.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <utility>
 #include <vector>
 
 #include "pools/annotated_mutex.hpp"
@@ -11,10 +14,22 @@
 
 namespace confab {
 
-/// Slots that the reactors of a process share. Any thread.
+/// Slots that the reactors of a process share, and perhaps those of other processes. Any thread.
 class ConnectionSlots {
   public:
-    explicit ConnectionSlots(std::size_t count) : free_(count) {}
+    /// How several processes share the slots, and hear of each other's connections. A process that is killed
+    /// takes nothing with it but its own count.
+    struct Others {
+        std::atomic<std::size_t>* here = nullptr;   ///< connections of this process, for others to see
+        std::function<std::size_t()> everywhere{};  ///< connections of all processes; none: not shared
+        std::function<void()> gone{};               ///< called for each that has ended; on whatever thread
+    };
+
+    explicit ConnectionSlots(std::size_t count) : ConnectionSlots(count, {}) {}
+    ConnectionSlots(std::size_t count, Others others) : count_(count), others_(std::move(others)) {}
+
+    /// True when a slot may become free without anybody here being told.
+    bool shared_between_processes() const { return others_.everywhere != nullptr; }
 
     /// One reactor's wish to hear of a free slot: `job` is then posted to it. Must be forgotten before it
     /// dies.
@@ -39,8 +54,12 @@ class ConnectionSlots {
     void give_back();
 
   private:
+    bool count_in() CONFAB_REQUIRES(mutex_);
+
+    const std::size_t count_;
+    const Others others_;
     Mutex mutex_;
-    std::size_t free_ CONFAB_GUARDED_BY(mutex_);
+    std::size_t taken_ CONFAB_GUARDED_BY(mutex_) = 0;
     std::vector<Asker*> askers_ CONFAB_GUARDED_BY(mutex_);
 };
 

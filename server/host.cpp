@@ -22,6 +22,31 @@ std::string HostContext::next_name() {
     return "reactor " + std::to_string(reactors++);
 }
 
+ServerContext::ServerContext(const ServerOptions& options, Application& application,
+                             ConnectionSlots::Others others)
+    : reactor_options{.waiting = options.strategy.waiting,
+                      .uring_features = options.uring_features,
+                      .shares_listeners = options.strategy.processes.kind == ProcessCount::Kind::fork},
+      stream_limits{
+          .first_byte = options.limits.first_byte, .idle = options.limits.idle, .send = options.limits.send},
+      slots(options.limits.connections, std::move(others)),
+      shared{.application = application,
+             .strategy = options.strategy,
+             .reactor_options = reactor_options,
+             .stream_limits = stream_limits,
+             .slots = slots} {}
+
+Ledger ServerContext::ledger() {
+    const MutexLock lock(shared.mutex);
+    return shared.ledger;
+}
+
+std::unique_ptr<Host> make_host(HostContext& context, Transform callback_transform) {
+    if (context.strategy.threads.count == ThreadCount::each) return make_thread_host(context);
+    if (context.strategy.callbacks) return make_callback_host(context, callback_transform);
+    return make_task_host(context);
+}
+
 DrainJob::DrainJob(std::function<void()> drain)
     : Job([](Job& job) noexcept { static_cast<DrainJob&>(job).drain_(); }), drain_(std::move(drain)) {}
 

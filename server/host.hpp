@@ -9,9 +9,11 @@
 #include "pools/annotated_mutex.hpp"
 #include "reactor/ledger.hpp"
 #include "reactor/reactor.hpp"
+#include "server/accept_loop.hpp"
 #include "server/application.hpp"
 #include "server/byte_apps.hpp"
 #include "server/connection_slots.hpp"
+#include "server/server.hpp"
 #include "server/strategy.hpp"
 
 namespace confab {
@@ -36,6 +38,25 @@ struct HostContext {
     std::string next_name();
 };
 
+/// What the hosts of one process share, made from a server's options.
+struct ServerContext {
+    /// `others`: see ConnectionSlots.
+    ServerContext(const ServerOptions& options, Application& application, ConnectionSlots::Others others);
+
+    Ledger ledger();
+
+    const ReactorOptions reactor_options;
+    const StreamLimits stream_limits;
+    ConnectionSlots slots;
+    HostContext shared;
+};
+
+/// What one host serves.
+struct Inlet {
+    std::vector<Source> sources{};
+    Fd connection{};  ///< one that is there already; without sources it is all there will ever be
+};
+
 /// Something that serves connections on the thread that calls `serve`, until drained.
 class Host {
   public:
@@ -44,13 +65,17 @@ class Host {
     Host& operator=(const Host&) = delete;
     virtual ~Host() = default;
 
-    /// Serves what comes to `listeners`, which become its own, until `drain`; returns when the last
-    /// connection has been closed. Throws std::system_error when it cannot begin; calls `begun` when it can.
-    virtual void serve(std::vector<int> listeners, const std::function<void()>& begun) = 0;
+    /// Serves what comes in until `drain`; returns when the last connection has been closed. Throws
+    /// std::system_error when it cannot begin; calls `begun` when it can.
+    virtual void serve(Inlet inlet, const std::function<void()>& begun) = 0;
 
     /// Stops accepting, has the connections end, and `serve` return. Any thread; only between `begun` and the
     /// end of `serve`. Once.
     virtual void drain() = 0;
+
+    /// Posts `job` to the host's reactor (Reactor::post). Any thread; only between `begun` and the end of
+    /// `serve`.
+    virtual void post(Job& job) = 0;
 };
 
 /// Something to be done on a reactor's own thread, asked for by another.
@@ -64,6 +89,8 @@ class DrainJob : Job {
     std::function<void()> drain_;
 };
 
+/// The host that the strategy of `context` asks for.
+std::unique_ptr<Host> make_host(HostContext& context, Transform callback_transform);
 /// One reactor whose connections are tasks; with Strategy::one_at_a_time, one task after the other.
 std::unique_ptr<Host> make_task_host(HostContext& context);
 /// One reactor that accepts, and a thread with a reactor of its own for each connection.

@@ -14,6 +14,8 @@
 #include <utility>
 
 #include "coro/diagnostics.hpp"
+#include "server/listeners.hpp"
+#include "server/supervisor.hpp"
 
 namespace confab {
 
@@ -78,20 +80,32 @@ class Impatience {
     std::jthread thread_;
 };
 
-}  // namespace
-
-void run_server(Server& server, const std::string& application_name, std::chrono::seconds drain_limit) {
+Ledger run_in_this_process(const RunOptions& options, const ApplicationMaker& make_application) {
     const Signals signals;
+    const auto application = make_application();
+    Server server(options.server, *application, options.callback_transform);
     server.start();
-    for (const Endpoint& address : server.addresses()) {
-        std::fprintf(stderr, "listening on %s (strategy %s, app %s)\n", address.text().c_str(),
-                     server.strategy().name.c_str(), application_name.c_str());
-    }
+    say_where_it_listens(server.addresses(), options.server.strategy.name, options.application_name);
     const Watchdog watchdog;
     signals.wait_for_the_end();
-    const Impatience impatience(signals, drain_limit);
+    const Impatience impatience(signals, options.drain_limit);
     server.drain();
     server.join();
+    return server.ledger();
+}
+
+}  // namespace
+
+void run_server(const RunOptions& options, const ApplicationMaker& make_application) {
+    Ledger spent;
+    if (options.server.strategy.processes.several()) {
+        Supervisor supervisor(options, make_application);
+        supervisor.run();
+        spent = supervisor.spent();
+    } else {
+        spent = run_in_this_process(options, make_application);
+    }
+    if (options.print_ledger) std::fprintf(stderr, "%s\n", spent.json().c_str());
 }
 
 int serve(Handler handler, const std::string& address, const std::string& strategy_name) {
@@ -99,9 +113,8 @@ int serve(Handler handler, const std::string& address, const std::string& strate
         const auto strategy =
             make_strategy({.name = strategy_name}, std::max(1U, std::thread::hardware_concurrency()));
         if (!strategy) throw std::invalid_argument(strategy.error());
-        const auto application = make_application(std::move(handler));
-        Server server({.listen = {address}, .strategy = *strategy}, *application);
-        run_server(server, "handler", std::chrono::seconds(10));
+        run_server({.server = {.listen = {address}, .strategy = *strategy}, .application_name = "handler"},
+                   [&handler] { return make_application(handler); });
         return EXIT_SUCCESS;
     } catch (const std::exception& failure) {
         std::fprintf(stderr, "%s\n", failure.what());

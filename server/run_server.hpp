@@ -3,18 +3,34 @@
 
 #include <chrono>
 #include <functional>
+#include <memory>
 #include <string>
 
+#include "server/application.hpp"
 #include "server/server.hpp"
 
 namespace confab {
 
-/// Starts `server`, says on stderr where it listens ("listening on ADDR (strategy NAME, app NAME)", a line
-/// for each address), and serves until SIGTERM or SIGINT; then drains, for `drain_limit` at most: after that,
-/// or at a second signal, the process exits at once, with 0. SIGUSR1 prints the task trees, a loop that is
-/// held is reported (coro/diagnostics.hpp). Blocks these signals in the calling thread and in all that it
-/// starts later, so call it from the main thread before there are others. Throws as Server::start does.
-void run_server(Server& server, const std::string& application_name, std::chrono::seconds drain_limit);
+/// Makes an application. Where a strategy has several processes it is called in each.
+using ApplicationMaker = std::function<std::unique_ptr<Application>()>;
+
+struct RunOptions {
+    ServerOptions server{};
+    std::string application_name{};          ///< for the line that says where the server listens
+    Transform callback_transform = nullptr;  ///< see Server
+    std::chrono::seconds drain_limit{10};
+    bool print_ledger = false;  ///< at the end, on stderr, as a line of JSON
+};
+
+/// Runs a server, in this process or under it, as the strategy says. Says on stderr where it listens
+/// ("listening on ADDR (strategy NAME, app NAME)", a line for each address), and serves until SIGTERM or
+/// SIGINT; then drains, for `drain_limit` at most: after that, or at a second signal, what is left is cut
+/// off. SIGUSR1 prints the task trees, a loop that is held is reported (coro/diagnostics.hpp).
+///
+/// Throws std::runtime_error as Server::start does, also when there are to be several processes and they
+/// cannot begin. Blocks these signals in the calling thread and in all that it starts later: call it from the
+/// main thread before there are others, since it may fork.
+void run_server(const RunOptions& options, const ApplicationMaker& make_application);
 
 /// The shortest way to a server: runs `handler` for every connection to `address` under the named strategy
 /// until SIGTERM or SIGINT. The exit status for main: 0, or 1 after a line on stderr that says what failed.

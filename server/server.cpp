@@ -2,11 +2,10 @@
 
 #include <fcntl.h>
 
-#include <cctype>
 #include <cerrno>
 #include <exception>
 #include <future>
-#include <stdexcept>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -16,33 +15,22 @@ namespace confab {
 
 namespace {
 
-// The system's reasons begin with a capital, which has no place in the middle of a line.
-std::runtime_error cannot_listen(const std::string& address, std::string why) {
-    if (!why.empty()) why[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(why[0])));
-    return std::runtime_error("cannot listen on " + address + ": " + why);
+unsigned hosts_of(const Strategy& strategy) {
+    return strategy.threads.count == ThreadCount::each ? 1 : strategy.threads.count;
 }
 
-Endpoint resolve_one(const std::string& text) {
-    const auto endpoints = Endpoint::resolve(text);
-    if (!endpoints) throw cannot_listen(text, endpoints.error());
-    return endpoints->front();
+Fd copy_of(const Fd& descriptor) {
+    Fd copy(::fcntl(descriptor.get(), F_DUPFD_CLOEXEC, 0));
+    if (!copy) throw std::system_error(errno, std::generic_category(), "fcntl");
+    return copy;
 }
 
 }  // namespace
 
 /// What exists between start and join.
 struct Server::Running {
-    Running(const ServerOptions& options, Application& application)
-        : reactor_options{.waiting = options.strategy.waiting, .uring_features = options.uring_features},
-          stream_limits{.first_byte = options.limits.first_byte,
-                        .idle = options.limits.idle,
-                        .send = options.limits.send},
-          slots(options.limits.connections),
-          context{.application = application,
-                  .strategy = options.strategy,
-                  .reactor_options = reactor_options,
-                  .stream_limits = stream_limits,
-                  .slots = slots} {}
+    Running(const ServerOptions& options, Application& application, ConnectionSlots::Others others)
+        : context(options, application, std::move(others)) {}
 
     /// A host on its thread.
     struct HostThread {
@@ -52,16 +40,17 @@ struct Server::Running {
         bool begun_well = false;
     };
 
-    const ReactorOptions reactor_options;
-    const StreamLimits stream_limits;
-    ConnectionSlots slots;
-    HostContext context;
+    ServerContext context;
     std::vector<HostThread> threads;
     bool draining = false;
 };
 
-Server::Server(ServerOptions options, Application& application, Transform callback_transform)
-    : options_(std::move(options)), application_(application), callback_transform_(callback_transform) {}
+Server::Server(ServerOptions options, Application& application, Transform callback_transform,
+               ConnectionSlots::Others others)
+    : options_(std::move(options)),
+      application_(application),
+      callback_transform_(callback_transform),
+      others_(std::move(others)) {}
 
 Server::~Server() {
     if (!running_) return;
@@ -69,23 +58,43 @@ Server::~Server() {
     join();
 }
 
+Listeners Server::open_listeners(const ServerOptions& options) {
+    // Blocking hosts are to take the next connection whenever one is free, so they share a queue.
+    const bool share_queue = options.strategy.one_at_a_time() || options.strategy.processes.several();
+    return {options.listen, hosts_of(options.strategy),
+            share_queue ? Listeners::Sharing::queue : Listeners::Sharing::port};
+}
+
 void Server::start() {
-    const Strategy& strategy = options_.strategy;
-    const bool thread_each = strategy.threads.count == ThreadCount::each;
-    const unsigned hosts = thread_each ? 1 : strategy.threads.count;
-    open_listeners(hosts);
-    running_ = std::make_unique<Running>(options_, application_);
-    running_->threads.resize(hosts);
-    for (unsigned i = 0; i < hosts; ++i) {
+    owns_addresses_ = true;
+    start(open_listeners(options_));
+}
+
+void Server::start(Listeners listeners) {
+    addresses_ = listeners.addresses();
+    std::vector<Inlet> inlets(listeners.sets());
+    for (unsigned i = 0; i < listeners.sets(); ++i) {
+        for (Fd& listener : listeners.take(i)) inlets[i].sources.push_back({.fd = std::move(listener)});
+    }
+    start(std::move(inlets));
+}
+
+void Server::start(const Fd& feed) {
+    std::vector<Inlet> inlets(hosts_of(options_.strategy));
+    for (Inlet& inlet : inlets) inlet.sources.push_back({.kind = Source::Kind::feed, .fd = copy_of(feed)});
+    start(std::move(inlets));
+}
+
+void Server::start(std::vector<Inlet> inlets) {
+    running_ = std::make_unique<Running>(options_, application_, others_);
+    running_->threads.resize(inlets.size());
+    for (std::size_t i = 0; i < inlets.size(); ++i) {
         Running::HostThread& slot = running_->threads[i];
-        slot.thread = std::jthread([this, &slot, thread_each, listeners = listeners_of(i)] {
+        slot.thread = std::jthread([this, &slot, inlet = std::move(inlets[i])]() mutable {
             bool has_begun = false;
             try {
-                HostContext& context = running_->context;
-                slot.host = thread_each                   ? make_thread_host(context)
-                            : options_.strategy.callbacks ? make_callback_host(context, callback_transform_)
-                                                          : make_task_host(context);
-                slot.host->serve(listeners, [&] {
+                slot.host = make_host(running_->context.shared, callback_transform_);
+                slot.host->serve(std::move(inlet), [&] {
                     has_begun = true;
                     slot.begun.set_value();
                 });
@@ -111,42 +120,12 @@ void Server::wait_until_begun() {
     if (failure) std::rethrow_exception(failure);
 }
 
-// A set of listeners for each host. TCP: sockets of their own on the same port, and the kernel spreads the
-// connections (SO_REUSEPORT, socket(7)), but for blocking hosts, which are to take the next connection
-// whenever one is free: they share a queue, as they do on Unix sockets, which know no SO_REUSEPORT.
-void Server::open_listeners(unsigned sets) {
-    listeners_.resize(sets);
-    for (const std::string& text : options_.listen) {
-        Endpoint endpoint = resolve_one(text);
-        const bool share_port = sets > 1 && !endpoint.is_unix() && !options_.strategy.one_at_a_time();
-        for (unsigned i = 0; i < sets; ++i) {
-            const ListenOptions options{.share_port = share_port, .port_must_be_free = i == 0};
-            auto listener = i == 0 || share_port ? listen_on(endpoint, options)
-                                                 : std::expected<Fd, std::error_code>(Fd(::fcntl(
-                                                       listeners_[0].back().get(), F_DUPFD_CLOEXEC, 0)));
-            if (!listener) throw cannot_listen(text, listener.error().message());
-            if (!*listener) throw cannot_listen(text, std::generic_category().message(errno));
-            if (i == 0) {
-                const auto real = Endpoint::of_socket(listener->get());
-                if (!real) throw cannot_listen(text, real.error().message());
-                endpoint = *real;  // the others must have the port that the first one was given
-                addresses_.push_back(*real);
-            }
-            listeners_[i].push_back(std::move(*listener));
-        }
-    }
-}
-
-std::vector<int> Server::listeners_of(unsigned set) {
-    std::vector<int> descriptors;
-    for (Fd& fd : listeners_[set]) descriptors.push_back(fd.release());
-    return descriptors;
-}
-
 void Server::drain() {
     if (std::exchange(running_->draining, true)) return;
     // Now, while nobody else can have taken the place: a moment later the listeners are closed.
-    for (const Endpoint& address : addresses_) remove_socket_file(address);
+    if (owns_addresses_) {
+        for (const Endpoint& address : addresses_) remove_socket_file(address);
+    }
     for (const Running::HostThread& slot : running_->threads) {
         if (slot.begun_well) slot.host->drain();
     }
@@ -158,9 +137,6 @@ void Server::join() {
     }
 }
 
-Ledger Server::ledger() {
-    const MutexLock lock(running_->context.mutex);
-    return running_->context.ledger;
-}
+Ledger Server::ledger() { return running_->context.ledger(); }
 
 }  // namespace confab

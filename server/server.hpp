@@ -10,6 +10,8 @@
 #include "reactor/ledger.hpp"
 #include "server/application.hpp"
 #include "server/byte_apps.hpp"
+#include "server/connection_slots.hpp"
+#include "server/listeners.hpp"
 #include "server/strategy.hpp"
 
 namespace confab {
@@ -33,19 +35,30 @@ struct ServerOptions {
     std::string uring_features = "all";
 };
 
+struct Inlet;
+
 /// Runs an application on a strategy. One thread makes, starts and joins it.
 class Server {
   public:
     /// `application` outlives the server. `callback_transform`: what a strategy of callbacks does instead.
-    Server(ServerOptions options, Application& application, Transform callback_transform = nullptr);
+    /// `others`: the processes with which it shares its bounds, if any.
+    Server(ServerOptions options, Application& application, Transform callback_transform = nullptr,
+           ConnectionSlots::Others others = {});
     Server(const Server&) = delete;
     Server& operator=(const Server&) = delete;
     /// Drains and joins if that has not been done.
     ~Server();
 
     /// Opens the listeners and starts the threads; returns when all accept. Throws std::runtime_error with a
-    /// sentence that says what and why ("cannot listen on 127.0.0.1:8080: Address already in use").
+    /// sentence that says what and why ("cannot listen on 127.0.0.1:8080: address already in use").
     void start();
+    /// The same with listeners that are open, in the sets that `open_listeners` makes.
+    void start(Listeners listeners);
+    /// Starts the threads; connections come over `feed`, as server/feed.hpp has it.
+    void start(const Fd& feed);
+
+    /// The listeners for a server with these options. Throws as `start`.
+    static Listeners open_listeners(const ServerOptions& options);
 
     /// The addresses that are listened on, with real ports, in the order of the options.
     const std::vector<Endpoint>& addresses() const { return addresses_; }
@@ -63,15 +76,15 @@ class Server {
   private:
     struct Running;
 
-    void open_listeners(unsigned sets);
+    void start(std::vector<Inlet> inlets);
     void wait_until_begun();
-    std::vector<int> listeners_of(unsigned set);
 
     const ServerOptions options_;
     Application& application_;
     const Transform callback_transform_;
+    const ConnectionSlots::Others others_;
     std::vector<Endpoint> addresses_;
-    std::vector<std::vector<Fd>> listeners_;  // a set for each host
+    bool owns_addresses_ = false;  // true exactly when it has opened the listeners itself
     std::unique_ptr<Running> running_;
 };
 

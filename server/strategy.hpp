@@ -1,6 +1,7 @@
 // Public: how many reactors there are, where each runs, and how it waits.
 #pragma once
 
+#include <cstdint>
 #include <expected>
 #include <optional>
 #include <span>
@@ -19,10 +20,27 @@ struct ThreadCount {
     friend bool operator==(ThreadCount, ThreadCount) = default;
 };
 
-/// A strategy decides how many reactors there are, in which thread each runs, and which connections each gets
+/// The processes that serve.
+struct ProcessCount {
+    enum class Kind : std::uint8_t {
+        one,   ///< this one
+        each,  ///< one for each connection, forked when it has been accepted
+        fork,  ///< `count` of them, forked beforehand; each accepts for itself
+        feed,  ///< the same, but the parent accepts, and gives a connection to the one that has fewest
+    };
+    Kind kind = Kind::one;
+    unsigned count = 1;
+
+    bool several() const { return kind != Kind::one; }
+    friend bool operator==(ProcessCount, ProcessCount) = default;
+};
+
+/// A strategy decides how many reactors there are, in which process and thread each runs, and which
+/// connections each gets
 /// - and nothing else.
 struct Strategy {
     std::string name;
+    ProcessCount processes{};
     ThreadCount threads{};
     Waiting waiting = Waiting::epoll;
     /// Explicit state machines on the reactor's operations instead of coroutines (echo and upper only).
@@ -43,11 +61,12 @@ struct NamedStrategy {
 /// All of them, in the order in which they are taught.
 std::span<const NamedStrategy> named_strategies();
 
-/// What `--strategy`, `--threads` and `--waiting` say together.
+/// What `--strategy`, `--processes`, `--threads` and `--waiting` say together.
 struct StrategyRequest {
-    std::string name{};                    ///< empty: "percore", unless threads or waiting are given
-    std::optional<std::string> threads{};  ///< a number, or "each"
-    std::optional<std::string> waiting{};  ///< "blocking" ... "uring"
+    std::string name{};                      ///< empty: "percore", unless one of the others is given
+    std::optional<std::string> processes{};  ///< a number, or "each"
+    std::optional<std::string> threads{};    ///< a number, or "each"
+    std::optional<std::string> waiting{};    ///< "blocking" ... "uring"
 };
 
 /// The strategy, or a sentence that says what is wrong with the request and what is allowed. `processors`:

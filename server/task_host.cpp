@@ -18,14 +18,17 @@ class TaskHost final : public Host {
   public:
     explicit TaskHost(HostContext& context) : context_(context), reactor_(context.reactor_options) {}
 
-    void serve(std::vector<int> listeners, const std::function<void()>& begun) override {
+    void serve(Inlet inlet, const std::function<void()>& begun) override {
         context_.warn_once(reactor_);
         worker_ = context_.application.make_worker(reactor_);
         scope connections(reactor_, OnFailure::ignore);
         connections_ = &connections;
         SlotQueue slots(context_.slots, reactor_);
         place_.emplace(Connection::Place{*worker_, context_.stream_limits, &slots});
-        for (const int listener : listeners) connections.spawn(accept_from(listener, slots), "accept");
+        for (Source& source : inlet.sources) {
+            connections.spawn(accept_from(source.kind, source.fd.release(), slots), "accept");
+        }
+        if (inlet.connection) Connection::start(connections, *place_, inlet.connection.release());
         const Observed observed(reactor_, context_.next_name());
         begun();
         run_until_joined(reactor_, connections);
@@ -34,11 +37,12 @@ class TaskHost final : public Host {
     }
 
     void drain() override { drain_job_.post_to(reactor_); }
+    void post(Job& job) override { reactor_.post(job); }
 
   private:
-    task<void> accept_from(int listener, SlotQueue& slots) {
+    task<void> accept_from(Source::Kind kind, int source, SlotQueue& slots) {
         try {
-            AcceptLoop loop(listener, slots);
+            AcceptLoop loop(kind, source, slots);
             while (true) {
                 const int fd = co_await loop.next();
                 if (context_.strategy.one_at_a_time()) {
@@ -54,7 +58,7 @@ class TaskHost final : public Host {
         } catch (const std::system_error& broken) {
             spdlog::error("a listener is lost: {}", broken.what());
         }
-        co_await close_descriptor(listener);
+        co_await close_descriptor(source);
     }
 
     HostContext& context_;

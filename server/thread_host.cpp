@@ -66,13 +66,15 @@ class ThreadHost final : public Host {
   public:
     explicit ThreadHost(HostContext& context) : context_(context), reactor_(context.reactor_options) {}
 
-    void serve(std::vector<int> listeners, const std::function<void()>& begun) override {
+    void serve(Inlet inlet, const std::function<void()>& begun) override {
         context_.warn_once(reactor_);
         scope tasks(reactor_, OnFailure::ignore);
         tasks_ = &tasks;
         SlotQueue slots(context_.slots, reactor_);
         slots_ = &slots;
-        for (const int listener : listeners) tasks.spawn(accept_from(listener), "accept");
+        for (Source& source : inlet.sources) {
+            tasks.spawn(accept_from(source.kind, source.fd.release()), "accept");
+        }
         const Observed observed(reactor_, "acceptor");
         begun();
         run_until_joined(reactor_, tasks);
@@ -81,13 +83,14 @@ class ThreadHost final : public Host {
     }
 
     void drain() override { drain_job_.post_to(reactor_); }
+    void post(Job& job) override { reactor_.post(job); }
 
   private:
     friend class ConnectionThread;
 
-    task<void> accept_from(int listener) {
+    task<void> accept_from(Source::Kind kind, int source) {
         try {
-            AcceptLoop loop(listener, *slots_);
+            AcceptLoop loop(kind, source, *slots_);
             while (true) {
                 const int fd = co_await loop.next();
                 const bool started = co_await start_thread(fd);
@@ -98,7 +101,7 @@ class ThreadHost final : public Host {
         } catch (const std::system_error& broken) {
             spdlog::error("a listener is lost: {}", broken.what());
         }
-        co_await close_descriptor(listener);
+        co_await close_descriptor(source);
     }
 
     /// False: asked to stop before there was a thread; the connection is closed.

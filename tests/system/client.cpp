@@ -295,6 +295,13 @@ void Client::expect_end(Where where) {
     if (end.ending != Ending::end_of_stream) fail_here("expected the end of the stream", where);
 }
 
+bool Client::answers(Where where) {
+    while (received_.empty() && ending_ == Ending::open) {
+        if (receive_some(where) == Got::nothing) wait_for_more(POLLIN, "an answer, or the end", where);
+    }
+    return !received_.empty();
+}
+
 bool Client::has_news() {
     while (ending_ == Ending::open && receive_some(Where::current()) == Got::bytes) {
     }

@@ -84,6 +84,9 @@ class Client {
     // The server closes without another byte.
     void expect_end(Where where = Where::current());
 
+    // Waits for what comes next: true when it is bytes, false when it is the end. Takes nothing.
+    bool answers(Where where = Where::current());
+
     // True exactly when bytes or the end have come that nobody has taken yet; does not wait.
     bool has_news();
 

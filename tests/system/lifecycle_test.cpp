@@ -190,7 +190,7 @@ TEST_CASE("SIGUSR1 prints who waits where, and nobody is disturbed") {
     client.expect("before");
     server.child().signal(SIGUSR1);
     // State machines are no tasks; their listeners' are.
-    const bool has_task = strategy_under_test().speaks_chat;
+    const bool has_task = strategy_under_test().serves_in_tasks;
     server.child().wait_for_said(
         [&](const std::string& line) {
             return line.contains(has_task ? "connection (" : "accept (") &&

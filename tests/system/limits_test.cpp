@@ -84,6 +84,10 @@ TEST_CASE("connections over the limit wait, the server says so, and they are ser
     server.stop();
 }
 
+TEST_SUITE_END();
+
+TEST_SUITE_BEGIN(needs::clients_that_share_a_process);
+
 TEST_CASE("out of descriptors the server says so, loses nobody, and goes on when some have left") {
     // What it holds before anybody comes, as a server like it shows, and a few more.
     const std::size_t at_rest = descriptors_held(ServerProcess({.app = "echo"}).child().pid());

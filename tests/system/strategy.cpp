@@ -8,14 +8,21 @@
 namespace confab::system_tests {
 namespace {
 
-constexpr std::array<std::string_view, 10> names{"sequential", "thread",   "threadpool", "busy",  "select",
-                                                 "poll",       "callback", "epoll",      "uring", "percore"};
+constexpr std::array<std::string_view, 14> names{"sequential", "fork",  "thread",  "prefork", "processpool",
+                                                 "threadpool", "busy",  "select",  "poll",    "callback",
+                                                 "epoll",      "uring", "percore", "hybrid"};
+
+constexpr std::array<std::string_view, 4> with_several_processes{"fork", "prefork", "processpool", "hybrid"};
+
+// Enough of them for every client that a body brings at once.
+constexpr const char* pool_processes = "64";
 
 // Enough threads for every client that a body of the chat brings at once.
 constexpr const char* pool_threads = "64";
 
 Strategy parse_triple(std::string_view text) {
     Strategy strategy{.name = std::string(text)};
+    std::string processes = "1";
     std::string threads = "1";
     std::string waiting = "epoll";
     while (!text.empty()) {
@@ -26,10 +33,13 @@ Strategy parse_triple(std::string_view text) {
             throw std::invalid_argument("not a strategy: " + std::string(part));
         }
         const std::string value(part.substr(equals + 1));
-        (part.starts_with("threads") ? threads : waiting) = value;
+        (part.starts_with("processes") ? processes : part.starts_with("threads") ? threads : waiting) = value;
         strategy.flags.insert(strategy.flags.end(), {"--" + std::string(part.substr(0, equals)), value});
     }
-    strategy.reported_name = "1x" + threads + "x" + waiting;
+    strategy.reported_name = processes + "x" + threads + "x" + waiting;
+    strategy.several_processes = processes != "1";
+    strategy.speaks_chat = !strategy.several_processes;
+    strategy.process_per_client = processes == "each";
     return strategy;
 }
 
@@ -49,20 +59,31 @@ std::span<const std::string_view> strategy_names() { return names; }
 
 Strategy parse_strategy(std::string_view text) {
     if (std::ranges::find(names, text) == names.end()) return parse_triple(text);
-    Strategy strategy{.name = std::string(text),
-                      .flags = {"--strategy", std::string(text)},
-                      .one_client_at_a_time = text == "sequential",
-                      .speaks_chat = text != "callback",
-                      .thread_per_client_of_a_pool = text == "threadpool",
-                      .reported_name = std::string(text)};
-    if (strategy.thread_per_client_of_a_pool) {
+    const bool several = std::ranges::find(with_several_processes, text) != with_several_processes.end();
+    Strategy strategy{
+        .name = std::string(text),
+        .flags = {"--strategy", std::string(text)},
+        .one_client_at_a_time = text == "sequential",
+        .serves_in_tasks = text != "callback",
+        .speaks_chat = text != "callback" && !several,
+        .serves_as_many_as_it_has = text == "threadpool" || text == "prefork" || text == "processpool",
+        .several_processes = several,
+        .process_per_client = text == "fork" || text == "prefork" || text == "processpool",
+        .reported_name = std::string(text)};
+    if (text == "threadpool") {
         strategy.flags.insert(strategy.flags.end(), {"--threads", pool_threads});
+    }
+    if (text == "prefork" || text == "processpool") {
+        strategy.flags.insert(strategy.flags.end(), {"--processes", pool_processes});
     }
     return strategy;
 }
 
 bool offers(const Strategy& strategy, std::string_view need) {
-    const bool several = need == needs::several_clients || need == needs::chat_with_several_clients;
+    if (need == needs::several_processes) return strategy.several_processes;
+    if (need == needs::clients_that_share_a_process && strategy.process_per_client) return false;
+    const bool several = need == needs::several_clients || need == needs::chat_with_several_clients ||
+                         need == needs::clients_that_share_a_process;
     const bool chat = need == needs::chat || need == needs::chat_with_several_clients;
     return !(several && strategy.one_client_at_a_time) && !(chat && !strategy.speaks_chat);
 }

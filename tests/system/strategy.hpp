@@ -16,6 +16,8 @@ namespace confab::system_tests {
 namespace needs {
 inline constexpr const char* nothing = "";
 inline constexpr const char* several_clients = "several clients at once";
+inline constexpr const char* clients_that_share_a_process = "clients that share a process";
+inline constexpr const char* several_processes = "several processes";
 inline constexpr const char* chat = "chat";
 inline constexpr const char* chat_with_several_clients = "chat with several clients at once";
 }  // namespace needs
@@ -27,17 +29,26 @@ struct Strategy {
     // True exactly when a client is served to its end before the next one is looked at.
     bool one_client_at_a_time = false;
 
-    // False exactly for `callback`, which is there to be measured on echo and upper.
+    // False exactly for `callback`, whose connections are state machines.
+    bool serves_in_tasks = true;
+
+    // False exactly where the chat is refused: for `callback`, and with several processes.
     bool speaks_chat = true;
 
-    // True exactly when each client takes a thread out of a fixed number of them.
-    bool thread_per_client_of_a_pool = false;
+    // True exactly when each client takes a thread or a process out of a fixed number of them.
+    bool serves_as_many_as_it_has = false;
+
+    // True exactly when processes serve that the one that was started has forked.
+    bool several_processes = false;
+
+    // True exactly when each client has a process of its own, whose descriptors no other uses up.
+    bool process_per_client = false;
 
     // What the line `listening on` must call it: its name, or "1x2xpoll".
     std::string reported_name = {};
 };
 
-// Those of the contract that live in one process.
+// Those of the contract.
 std::span<const std::string_view> strategy_names();
 
 // From a name of the contract, or a triple written "threads=2,waiting=epoll"; throws std::invalid_argument.

@@ -169,8 +169,8 @@ TEST_SUITE_BEGIN(needs::several_clients);
 
 TEST_CASE("many clients are served at the same time") {
     const ServerProcess server({.app = "echo"});
-    // A pool of threads serves as many as it has threads.
-    const int count = strategy_under_test().thread_per_client_of_a_pool ? 50 : 300;
+    // A pool serves as many as it has threads or processes.
+    const int count = strategy_under_test().serves_as_many_as_it_has ? 50 : 300;
     std::deque<Client> clients;
     for (int number = 0; number < count; ++number) clients.emplace_back(server.address());
     for (int round = 0; round < 3; ++round) {

@@ -1,0 +1,38 @@
+// Internal to server: what a process that was forked to serve does, from the fork to its end.
+#pragma once
+
+#include "server/byte_apps.hpp"
+#include "server/run_server.hpp"
+#include "server/scoreboard.hpp"
+#include "server/server.hpp"
+
+namespace confab {
+
+/// What a worker is given by the supervisor that forks it.
+struct WorkerOrders {
+    const ServerOptions& options;
+    const ApplicationMaker& make_application;
+    Transform callback_transform;
+    Scoreboard& scoreboard;
+    WorkerLine& line;
+};
+
+/// What is said on the control socket, a byte a word.
+enum class Word : char {
+    ready = 'r',   ///< worker: it accepts
+    failed = 'f',  ///< worker: it cannot begin; the reason follows, to the end
+    drain = 'd',   ///< supervisor: end in peace
+    trees = 't',   ///< supervisor: print the task trees
+};
+
+/// Serves what comes to `listeners`, or over `feed`, until told to drain, or SIGTERM. When the other end of
+/// `control` has gone, so has the supervisor, and the process ends at once. The exit status for the process.
+int serve_as_worker(const WorkerOrders& orders, Listeners listeners, Fd control);
+int serve_as_worker(const WorkerOrders& orders, Fd feed, Fd control);
+
+/// Serves one connection, on this thread, until it has ended; SIGTERM drains, SIGUSR1 prints the
+/// task tree. Requires: both are blocked.
+/// The exit status for the process.
+int serve_one_connection(const WorkerOrders& orders, Fd connection);
+
+}  // namespace confab

@@ -1,0 +1,97 @@
+// Strategies of several processes: what happens to the others when one of them is killed.
+#include <doctest/doctest.h>
+#include <poll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <deque>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "tests/system/client.hpp"
+#include "tests/system/patience.hpp"
+#include "tests/system/server_process.hpp"
+
+namespace confab::system_tests {
+namespace {
+
+// A process that is not ours, held so that its number cannot become another's.
+class Stranger {
+  public:
+    explicit Stranger(pid_t pid) : pid_(pid), handle_(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))) {
+        REQUIRE(handle_.is_open());
+    }
+    pid_t pid() const { return pid_; }
+    void kill() const { REQUIRE(::syscall(SYS_pidfd_send_signal, handle_.get(), SIGKILL, nullptr, 0) == 0); }
+    [[nodiscard]] bool ends() const { return wait_for(handle_.get(), POLLIN, Deadline()); }
+
+  private:
+    pid_t pid_;
+    UniqueFd handle_;
+};
+
+std::vector<Stranger> children_of(pid_t pid) {
+    const std::string text = std::to_string(pid);
+    std::ifstream file("/proc/" + text + "/task/" + text + "/children");
+    std::vector<Stranger> children;
+    for (pid_t child = 0; file >> child;) children.emplace_back(child);
+    return children;
+}
+
+std::deque<Client> served_clients(const std::string& address, int count) {
+    std::deque<Client> clients;
+    for (int number = 0; number < count; ++number) {
+        clients.emplace_back(address);
+        clients.back().send("hello");
+        clients.back().expect("hello");
+    }
+    return clients;
+}
+
+TEST_SUITE_BEGIN(needs::several_processes);
+
+TEST_CASE("a process that is killed takes its own clients with it and nobody else's, and is replaced") {
+    ServerProcess server({.app = "echo"});
+    std::deque<Client> clients = served_clients(server.address(), 6);
+    const std::vector<Stranger> processes = children_of(server.child().pid());
+    REQUIRE(processes.size() >= 2);
+    processes.front().kill();
+    const std::string its_number = std::to_string(processes.front().pid());
+    server.child().wait_for_said(
+        [&](const std::string& line) { return line.contains(its_number) && line.contains("killed"); },
+        "that a process was killed");
+    std::size_t served_on = 0;
+    for (Client& client : clients) {
+        if (!client.send_what_fits("still there?")) continue;
+        if (client.answers()) ++served_on;
+    }
+    CHECK(served_on > 0);
+    CHECK(served_clients(server.address(), 6).size() == 6);
+    server.stop();
+}
+
+TEST_CASE("no process outlives the one that was started") {
+    ServerProcess server({.app = "echo"});
+    const std::deque<Client> clients = served_clients(server.address(), 4);
+    const std::vector<Stranger> processes = children_of(server.child().pid());
+    REQUIRE(!processes.empty());
+    server.child().signal(SIGKILL);
+    for (const Stranger& process : processes) CHECK(process.ends());
+}
+
+TEST_CASE("a process that is asked to end by somebody else is replaced") {
+    ServerProcess server({.app = "echo"});
+    const std::vector<Stranger> before = children_of(server.child().pid());
+    for (const Stranger& process : before) ::kill(process.pid(), SIGTERM);
+    for (const Stranger& process : before) CHECK(process.ends());
+    CHECK(served_clients(server.address(), 6).size() == 6);
+    server.stop();
+}
+
+TEST_SUITE_END();
+
+}  // namespace
+}  // namespace confab::system_tests
