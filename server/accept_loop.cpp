@@ -106,6 +106,9 @@ task<int> AcceptLoop::next_without_slot() {
         }
         if (TaskContext::current()->stop_requested()) TaskContext::current()->throw_stop();
         if (accepted.error() == std::errc::resource_unavailable_try_again) continue;  // another thread has it
+        if (accepted.error() == std::errc::not_connected && kind_ == Source::Kind::feed) {
+            throw task_canceled(StopReason::canceled);  // the giver has gone
+        }
         if (!is_exhaustion(accepted.error())) throw std::system_error(accepted.error(), "accept");
         if (pause == shortest_pause) spdlog::warn("accepting pauses: {}", accepted.error().message());
         co_await sleep(pause);

@@ -13,6 +13,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <system_error>
+#include <tuple>
 #include <utility>
 
 namespace confab {
@@ -37,6 +38,14 @@ sigset_t heard_signals() {
     sigemptyset(&set);
     for (const int signal : {SIGTERM, SIGINT, SIGCHLD, SIGUSR1}) sigaddset(&set, signal);
     return set;
+}
+
+// The supervisor's end and the worker's.
+std::pair<Fd, Fd> make_control() {
+    int ends[2];
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0)
+        throw failed("socketpair");
+    return {Fd(ends[0]), Fd(ends[1])};
 }
 
 // For poll(2): -1 is for ever.
@@ -129,13 +138,13 @@ void Supervisor::start_workers_due() {
 
 void Supervisor::start_worker(Place& place) {
     Worker worker;
-    int control[2];
-    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, control) != 0) {
-        return no_worker(place, failed("socketpair"));
+    Fd workers_end;
+    try {
+        std::tie(worker.control, workers_end) = make_control();
+        if (accepts_itself()) worker.feed = feed::make();
+    } catch (const std::system_error& failure) {
+        return no_worker(place, failure);
     }
-    worker.control = Fd(control[0]);
-    Fd workers_end(control[1]);
-    if (accepts_itself()) worker.feed = feed::make();
     if (!fork_child(worker)) return no_worker(place, failed("fork"));
     if (worker.pid != 0) {
         place.worker = std::move(worker);
