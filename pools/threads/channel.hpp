@@ -142,7 +142,9 @@ class [[nodiscard]] basic_channel<T, Store>::Taken {
     }
 
     T& operator*() { return value_; }
+    const T& operator*() const { return value_; }
     T* operator->() { return &value_; }
+    const T* operator->() const { return &value_; }
 
   private:
     basic_channel* channel_;  // null: another object has the promise
