@@ -44,7 +44,7 @@ struct message {
 /// In the child of a fork every end that is open is open, too. What the child shall have is moved into its
 /// function, so that the parent loses it; what the child has of its parent's ends it should close (`close` on
 /// its copies), since the end of a pipe comes only when every copy of the other end is gone. Processes of a
-/// launcher have nothing that they were not given.
+/// launcher that was made before the pipe have none but those that they were given.
 ///
 /// Nothing here raises SIGPIPE. Signals do not shorten waits. Threads: one may send while another receives;
 /// else one at a time. Using an end that is closed here throws std::logic_error, and what the system refuses

@@ -151,8 +151,8 @@ std::vector<std::shared_ptr<ProcessRecord>> Children::living() {
     std::vector<std::shared_ptr<ProcessRecord>> found;
     {
         const MutexLock lock(mutex_);
-        found = direct_;
-        found.insert(found.end(), remote_.begin(), remote_.end());
+        found = remote_;
+        found.insert(found.end(), direct_.begin(), direct_.end());
     }
     std::erase_if(found, has_ended);
     return found;
@@ -233,21 +233,33 @@ void Children::reap(int pidfd) {
     record->collect();
 }
 
+// The remote ones first, and only then those that they may depend on: launchers, which are daemons.
 void Children::finish() noexcept {
-    const std::vector<std::shared_ptr<ProcessRecord>> left = living();
-    for (const auto& record : left) {
+    std::vector<std::shared_ptr<ProcessRecord>> remote;
+    std::vector<std::shared_ptr<ProcessRecord>> direct;
+    {
+        const MutexLock lock(mutex_);
+        remote = remote_;
+        direct = direct_;
+    }
+    finish(remote);
+    finish(direct);
+    rest();
+}
+
+void Children::finish(const std::vector<std::shared_ptr<ProcessRecord>>& records) {
+    for (const auto& record : records) {
         if (record->daemon()) record->send_signal(SIGTERM);
     }
     const Instant patience = after(Clock::now(), daemon_grace);
-    for (const auto& record : left) {
+    for (const auto& record : records) {
         if (!record->daemon()) record->wait_until(never);
     }
-    for (const auto& record : left) {
+    for (const auto& record : records) {
         if (!record->daemon() || record->wait_until(patience)) continue;
         record->send_signal(SIGKILL);
         record->wait_until(never);
     }
-    rest();
 }
 
 }  // namespace confab::processes

@@ -51,6 +51,7 @@ class Children {
     void reap(int pidfd);
     void watch_descriptor(int descriptor);
     bool has_work() CONFAB_REQUIRES(mutex_);
+    static void finish(const std::vector<std::shared_ptr<ProcessRecord>>& records);
 
     static void before_fork();
     static void after_fork_in_parent();
