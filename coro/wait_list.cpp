@@ -56,6 +56,7 @@ void WaitList::Awaiter::wake() {
 }
 
 void WaitList::Awaiter::leave_and_resume() {
+    // NOLINTNEXTLINE(clang-analyzer-core.NullDereference): who is in the list has neighbours
     previous_waiter_->next_waiter_ = next_waiter_;
     next_waiter_->previous_waiter_ = previous_waiter_;
     if (list_->first_ == this) list_->first_ = next_waiter_ == this ? nullptr : next_waiter_;

@@ -72,7 +72,8 @@ class Impatience {
     Impatience& operator=(const Impatience&) = delete;
     ~Impatience() {
         drained_ = true;
-        pthread_kill(thread_.native_handle(), SIGTERM);  // blocked there, so it only ends the wait
+        // Blocked there, so it only ends the wait.
+        pthread_kill(thread_.native_handle(), SIGTERM);  // NOLINT(bugprone-bad-signal-to-kill-thread)
     }
 
   private:

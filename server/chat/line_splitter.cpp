@@ -21,6 +21,7 @@ void PartialLine::append(std::string_view more) {
         data_ = data;
         capacity_ = static_cast<std::uint32_t>(capacity) & 0x7FFFFFFFU;
     }
+    // NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): without room for a byte it has made some
     std::memcpy(data_ + size_, more.data(), more.size());
     size_ = static_cast<std::uint32_t>(size);
 }

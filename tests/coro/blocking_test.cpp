@@ -29,9 +29,9 @@ std::string wait_for_stop(const std::stop_token& token) {
 }
 
 task<std::string> blocked_until_stopped(std::atomic<bool>& begun) {
-    const auto call = [&begun](std::stop_token token) {
+    const auto call = [&begun](const std::stop_token& token) {
         begun = true;
-        return wait_for_stop(std::move(token));
+        return wait_for_stop(token);
     };
     co_return co_await blocking(call);
 }

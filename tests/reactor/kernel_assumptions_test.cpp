@@ -215,6 +215,7 @@ TEST_CASE("an accepted socket blocks although its listener does not, and has its
     const Fd listener(sockets->listener());
     const Endpoint there = sockets->endpoint(listener.get());
     const Fd client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    REQUIRE(client);
     REQUIRE(::connect(client.get(), there.address(), there.size()) == 0);
     const Fd server(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
     REQUIRE(server);

@@ -41,7 +41,7 @@ class Child {
   public:
     // The program with these arguments; environment variables of the program's own (CONFAB_*) are not passed
     // on.
-    Child(std::vector<std::string> arguments, std::optional<rlim_t> descriptor_limit = std::nullopt);
+    explicit Child(std::vector<std::string> arguments, std::optional<rlim_t> descriptor_limit = std::nullopt);
     Child(const Child&) = delete;
     Child& operator=(const Child&) = delete;
     ~Child();

@@ -93,8 +93,10 @@ TEST_CASE("a member of several rooms hears them, and private messages, in the or
     for (int i = 0; i < 20; ++i) {
         const std::string number = std::to_string(i);
         for (const std::string room : {"a", "b", "lobby"}) {
-            script += "/join " + room + "\n" + number + "\n/msg bert " + number + "\n";
-            expected += "[" + room + "] anna: " + number + "\n[anna -> you] " + number + "\n";
+            script.append("/join ").append(room).append("\n").append(number);
+            script.append("\n/msg bert ").append(number).append("\n");
+            expected.append("[").append(room).append("] anna: ").append(number);
+            expected.append("\n[anna -> you] ").append(number).append("\n");
         }
     }
     anna.type(script);
