@@ -4,6 +4,7 @@
 #include <confab/pools/threads/event.hpp>
 #include <confab/pools/threads/semaphore.hpp>
 #include <cstdio>
+#include <functional>
 #include <thread>
 
 namespace threads = confab::threads;

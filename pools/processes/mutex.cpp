@@ -94,11 +94,12 @@ bool robust_mutex::try_lock_until(Instant deadline) {
 }
 
 void robust_mutex::unlock() {
-    if (!is_ours())
+    if (!is_ours()) {
         throw std::logic_error(
             "a mutex is unlocked by the thread that locked it, and once; to hand something from process to "
             "process, "
             "use a semaphore");
+    }
     if (--depth_ > 0) return;
     unusable_ = abandoned_;
     owner_.store(0, std::memory_order_relaxed);

@@ -85,9 +85,10 @@ semaphore::holder& semaphore::find_room(const identity& who) {
         take_back_from_the_dead();
         found = std::ranges::find_if(holders_, is_free);
     }
-    if (found == holders_.end())
+    if (found == holders_.end()) {
         throw std::system_error(std::make_error_code(std::errc::not_enough_memory),
                                 "too many processes hold permits of one semaphore");
+    }
     found->who = who;
     return *found;
 }

@@ -47,11 +47,12 @@ bool owner_lock::take_until(Instant deadline) {
 }
 
 void owner_lock::unlock_and_wake(std::uint32_t held) {
-    if (held != (this_thread_number() | sleepers))
+    if (held != (this_thread_number() | sleepers)) {
         throw std::logic_error(
             "a mutex is unlocked by the thread that locked it, and once; to hand something from thread to "
             "thread, "
             "use a semaphore");
+    }
     word_.store(0, std::memory_order_release);
     futex_wake(word_, 1, FutexScope::threads);
 }

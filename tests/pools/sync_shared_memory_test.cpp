@@ -14,6 +14,7 @@
 #include <filesystem>
 #include <limits>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <system_error>
 #include <vector>
@@ -67,8 +68,10 @@ Fd receive_descriptor(int socket) {
     message.msg_controllen = control.size();
     if (::recvmsg(socket, &message, MSG_CMSG_CLOEXEC) != 1)
         throw std::system_error(errno, std::system_category(), "recvmsg");
+    const cmsghdr* const header = CMSG_FIRSTHDR(&message);
+    if (header == nullptr) throw std::runtime_error("no descriptor came");
     int number = -1;
-    std::memcpy(&number, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof number);
+    std::memcpy(&number, CMSG_DATA(header), sizeof number);
     return Fd(number);
 }
 
