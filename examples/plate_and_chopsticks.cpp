@@ -1,5 +1,6 @@
 // A deadlock, and three ways out. To eat takes the plate and the chopsticks. One takes the plate first, the
 // other the chopsticks: each then waits for what the other has, for ever.
+#include <chrono>
 #include <confab/pools/guard.hpp>
 #include <confab/pools/threads/barrier.hpp>
 #include <confab/pools/threads/lock_order.hpp>
@@ -22,10 +23,11 @@ void eat(const char* guest, threads::mutex& first, threads::mutex& second, threa
         std::printf("%s has %s\n", guest, first.name());
         (void)both_have_one.wait();
         // 1. A time limit shows the deadlock, and gets out of it by giving up.
-        if (!second.try_lock_for(std::chrono::milliseconds(20)))
-            std::printf("%s stays hungry\n", guest);
-        else
+        if (second.try_lock_for(std::chrono::milliseconds(20))) {
             second.unlock();
+        } else {
+            std::printf("%s stays hungry\n", guest);
+        }
         (void)both_have_one.wait();
         // 2. Locks that are watched know who waits for whom. The wait that would close the circle throws.
         try {

@@ -50,13 +50,13 @@ Stat read_stat(std::int32_t pid) noexcept {
     // end.
     std::string_view rest(text.data(), static_cast<std::size_t>(length));
     const std::size_t name_end = rest.rfind(')');
-    if (name_end == rest.npos || name_end + 2 >= rest.size()) return {.error = EPROTO};
+    if (name_end == std::string_view::npos || name_end + 2 >= rest.size()) return {.error = EPROTO};
     rest.remove_prefix(name_end + 2);
     Stat stat{.state = rest.front()};
     constexpr int state_field = 3, threads_field = 20, started_field = 22;  // as proc(5) numbers them
     for (int field = state_field; field < started_field; ++field) {
         const std::size_t space = rest.find(' ');
-        if (space == rest.npos) return {.error = EPROTO};
+        if (space == std::string_view::npos) return {.error = EPROTO};
         rest.remove_prefix(space + 1);
         if (field + 1 == threads_field) std::from_chars(rest.data(), rest.data() + rest.size(), stat.threads);
     }

@@ -32,7 +32,7 @@ inline char state_of(pid_t id) {
     ::close(file);
     const std::string_view stat(text.data(), length > 0 ? static_cast<std::size_t>(length) : 0);
     const std::size_t name_end = stat.rfind(')');
-    return name_end != stat.npos && name_end + 2 < stat.size() ? stat[name_end + 2] : '\0';
+    return name_end != std::string_view::npos && name_end + 2 < stat.size() ? stat[name_end + 2] : '\0';
 }
 
 inline bool is_asleep(pid_t id) { return state_of(id) == 'S'; }
