@@ -13,8 +13,9 @@
 //
 // An inversion is reported, once for each pair of locks. A deadlock is reported, and the lock() that closes
 // the circle throws std::system_error (resource_deadlock_would_occur) instead of waiting, so that its thread
-// can give back what it holds. Waits with a time limit end by themselves: they count for neither, but what is
-// taken while holding such a lock does.
+// can give back what it holds; to try again, let it take all at once with std::scoped_lock: at once and in
+// the same order, it may well be back before the other has moved. Waits with a time limit end by themselves:
+// they count for neither, but what is taken while holding such a lock does.
 //
 // The graph is as large as what the program does: a node a lock that was taken, an arrow a pair. One lock
 // guards it, so threads go slower when it is on.

@@ -65,9 +65,10 @@ TEST_CASE("a futex wait ends at its deadline, and one that has passed is no erro
 TEST_CASE("waking a futex wakes so many and says how many") {
     FutexWord word = 0;
     std::vector<std::unique_ptr<Sleeper>> sleepers;
-    for (int i = 0; i < 3; ++i)
+    for (int i = 0; i < 3; ++i) {
         sleepers.push_back(std::make_unique<Sleeper>(
             [&](const std::stop_token&) { return futex_wait(word, 0, FutexScope::threads); }));
+    }
     std::uint32_t woken = 0;
     while (woken < 2) woken += futex_wake(word, 2 - woken, FutexScope::threads);
     CHECK(woken == 2);

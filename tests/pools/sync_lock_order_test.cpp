@@ -6,6 +6,7 @@
 
 #include <array>
 #include <atomic>
+#include <cstdlib>
 #include <mutex>
 #include <optional>
 #include <source_location>
@@ -166,20 +167,17 @@ TEST_CASE("a deadlock is found when it closes, named, and ended by an error in t
     std::atomic<int> errors = 0;
     std::atomic<int> eaten = 0;
     const auto eat = [&](mutex& first, mutex& second) {
-        for (bool done = false; !done;) {
-            try {
-                const guard one(first);
-                if (errors == 0) {  // at first, each takes one
-                    ++seated;
-                    until([&] { return seated == 2; });
-                }
-                const guard two(second);
-                ++eaten;
-                done = true;
-            } catch (const std::system_error& error) {
-                if (!is_deadlock(error)) return;
-                ++errors;
-            }
+        try {
+            const guard one(first);
+            ++seated;
+            until([&] { return seated == 2; });
+            const guard two(second);
+            ++eaten;
+        } catch (const std::system_error& error) {
+            if (!is_deadlock(error)) return;
+            ++errors;
+            const std::scoped_lock both(first, second);
+            ++eaten;
         }
     };
     {
@@ -209,7 +207,7 @@ TEST_CASE("a deadlock of many threads in a ring is found") {
     std::atomic<std::size_t> seated = 0;
     std::atomic<int> errors = 0;
     std::vector<std::jthread> philosophers;
-    for (std::size_t i = 0; i < count; ++i)
+    for (std::size_t i = 0; i < count; ++i) {
         philosophers.emplace_back([&, i] {
             const guard left(chopsticks[i]);
             ++seated;
@@ -220,6 +218,7 @@ TEST_CASE("a deadlock of many threads in a ring is found") {
                 if (is_deadlock(error)) ++errors;
             }
         });
+    }
     philosophers.clear();
     CHECK(errors == 1);
     std::size_t longest = 0;
@@ -276,4 +275,16 @@ TEST_CASE("waiting on a condition gives the lock back, for the watch, too") {
     }
     waiter.join();
     CHECK(watch.problems().empty());
+}
+
+TEST_CASE("lock order is watched from the beginning if the environment says so") {
+    if (std::getenv("CONFAB_LOCK_ORDER") != nullptr) {  // this program again, see below
+        CHECK(lock_order_is_watched());
+        return;
+    }
+    CHECK_FALSE(lock_order_is_watched());
+    const std::string again = "/proc/" + std::to_string(::getpid()) + "/exe";
+    CHECK(std::system(
+              ("CONFAB_LOCK_ORDER=1 " + again + " -tc='lock order is watched from*' >/dev/null").c_str()) ==
+          0);
 }

@@ -202,11 +202,12 @@ TEST_CASE("parity 36: between processes a permit is its taker's, and what anothe
 TEST_CASE("a semaphore between processes has room for a bounded number of holders") {
     const processes::shared<processes::semaphore> permits(1000);
     std::vector<Child> holders;
-    for (std::size_t i = 0; i < processes::semaphore::most_holders; ++i)
+    for (std::size_t i = 0; i < processes::semaphore::most_holders; ++i) {
         holders.emplace_back([&] {
             permits->acquire();
             return ::pause();
         });
+    }
     until([&] { return permits->available() == 1000 - std::ptrdiff_t{processes::semaphore::most_holders}; });
     CHECK_THROWS_AS(permits->acquire(), std::system_error);
     CHECK(holders.back().kill() == -SIGKILL);
