@@ -252,10 +252,10 @@ EVERY_MECHANISM("send_now sends what fits, says EAGAIN when nothing does, and fi
         }
         CHECK(result == -EAGAIN);
         CHECK(sent > 0);
+        // It waits, but perhaps not for long: TCP may have moved on meanwhile and have room for it.
         SendCall last(here, {"the last"});
         world.start(last);
         world.let_pass();
-        CHECK_FALSE(last.over);
         CHECK(world.text_from(there, sent + 8).size() == sent + 8);
         CHECK(world.end(last) == 8);
     }
