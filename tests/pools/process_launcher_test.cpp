@@ -290,6 +290,8 @@ TEST_CASE("a launcher that dies takes its processes along") {
     CHECK(child.exitcode() == -SIGKILL);
 }
 
+// To the thread sanitizer, a thread that exit leaves unjoined is a leak.
+#if !__has_feature(thread_sanitizer)
 TEST_CASE("a program that leaves by exit waits for launched processes, and stops daemons") {
     shared<std::atomic<int>> ended;
     process program([&] {
@@ -303,6 +305,7 @@ TEST_CASE("a program that leaves by exit waits for launched processes, and stops
     CHECK(program.exitcode() == 5);
     CHECK(*ended == 1);
 }
+#endif
 
 TEST_CASE("a launcher is made before the first thread") {
     std::atomic<bool> may_end = false;
