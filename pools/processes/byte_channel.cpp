@@ -218,8 +218,7 @@ void byte_channel::Layout::drop_ready() {
     advance();
 }
 
-// --- Making, attaching, looking
-// -----------------------------------------------------------------------------------
+// --- Making, attaching, looking ------------------------------------------------------------------------
 
 std::size_t byte_channel::size_with_head(std::size_t size) { return round_up(sizeof(Record) + size); }
 
@@ -272,8 +271,7 @@ channel_deaths byte_channel::deaths() const {
     return {all.dead_putters, all.dead_getters, all.lost, all.redelivered};
 }
 
-// --- Waiting
-// ------------------------------------------------------------------------------------------------------
+// --- Waiting -------------------------------------------------------------------------------------------
 
 // `seen` is the list's word as it was when it was found that there is something to wait for.
 template <class Happened>
@@ -354,8 +352,7 @@ bool byte_channel::join_until(Instant deadline) {
     }
 }
 
-// --- Putting and getting
-// ------------------------------------------------------------------------------------------
+// --- Putting and getting -------------------------------------------------------------------------------
 
 std::expected<void, channel_error> byte_channel::put_until(Instant deadline,
                                                            std::span<const std::byte> message) {
@@ -485,8 +482,7 @@ void byte_channel::done(std::uint64_t position) {
     if (has_moved) tell_of_room(wake_all);
 }
 
-// --- Closing
-// ------------------------------------------------------------------------------------------------------
+// --- Closing -------------------------------------------------------------------------------------------
 
 void byte_channel::close() { close_to(draining); }
 

@@ -6,7 +6,6 @@
 #include <bit>
 #include <concepts>
 #include <cstddef>
-#include <cstring>
 #include <ranges>
 #include <span>
 #include <stdexcept>
@@ -46,7 +45,7 @@ struct message_format<T> {
     static T decode(std::span<const std::byte> begin, std::span<const std::byte> end) {
         std::array<std::byte, sizeof(T)> bytes;
         if (begin.size() + end.size() != sizeof(T)) throw std::logic_error("a message of another type");
-        std::memcpy(std::ranges::copy(begin, bytes.begin()).out, end.data(), end.size());
+        std::ranges::copy(end, std::ranges::copy(begin, bytes.begin()).out);
         return std::bit_cast<T>(bytes);
     }
 };
