@@ -294,10 +294,11 @@ class executor_calls {
             ahead_or_default(ahead));
     }
 
-  protected:
+  private:
+    friend Pool;
+    executor_calls() = default;
     ~executor_calls() = default;
 
-  private:
     Pool& self() { return static_cast<Pool&>(*this); }
 
     std::size_t ahead_or_default(std::size_t ahead) { return ahead > 0 ? ahead : 2 * self().size(); }

@@ -214,8 +214,8 @@ auto thread_pool::submit_prepared(Prepare&& prepare, Function&& function, Argume
     using T = std::remove_cvref_t<std::invoke_result_t<Bound&, const typename Bound::Stop&>>;
     auto* const task = new Task<T, Bound>(
         *this, Bound(std::forward<Function>(function), std::forward<Arguments>(arguments)...));
-    const future<T> result(task);
-    std::forward<Prepare>(prepare)(result);
+    future<T> result(task);
+    std::forward<Prepare>(prepare)(std::as_const(result));
     task->retain();
     enqueue(*task);
     return result;

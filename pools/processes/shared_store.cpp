@@ -36,7 +36,7 @@ struct shared_store::Table {
     // The references follow.
 };
 
-struct shared_store::Layout {
+struct alignas(unit) shared_store::Layout {
     Layout(std::uint32_t size, Use how) : end(first_block + size), use(how) {}
 
     Block& block(block_ref where) {
@@ -49,7 +49,7 @@ struct shared_store::Layout {
     const std::uint64_t is_store = magic;
     const block_ref end;  // behind the last block
     const Use use;
-    alignas(64) mutex lock;
+    mutex lock;
     block_ref table = nothing;
     block_ref first_free = nothing;
     std::uint64_t recoveries = 0;

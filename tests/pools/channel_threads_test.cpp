@@ -30,7 +30,7 @@ std::vector<int> drain(Channel& numbers) {
 }
 
 template <class Channel>
-std::vector<int> through(std::vector<int> values) {
+std::vector<int> through(const std::vector<int>& values) {
     Channel numbers(values.size());
     for (const int value : values) CHECK(numbers.put(value));
     return drain(numbers);
@@ -259,9 +259,9 @@ TEST_CASE("parity 54: what had been taken when it was closed at once is still wa
 
 TEST_CASE("a value that asks for its channel as it is dropped gets an answer") {
     struct Curious {
-        explicit Curious(channel<std::unique_ptr<Curious>>& home) : channel_(home) {}
-        ~Curious() { CHECK(channel_.closed()); }
-        channel<std::unique_ptr<Curious>>& channel_;
+        explicit Curious(channel<std::unique_ptr<Curious>>& home) : home_channel(home) {}
+        ~Curious() { CHECK(home_channel.closed()); }
+        channel<std::unique_ptr<Curious>>& home_channel;
     };
     channel<std::unique_ptr<Curious>> values(1);
     CHECK(values.put(std::make_unique<Curious>(values)));
