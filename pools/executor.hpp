@@ -91,6 +91,7 @@ using Results =
 
 /// Works on a chunk: a function like any other, so that it can be named to another process.
 template <class Function, class Argument>
+// NOLINTNEXTLINE(performance-unnecessary-value-param): what is carried to another process is its own
 Results<Result<Function, Argument>> run_chunk(Function function, std::vector<Argument> arguments) {
     if constexpr (std::is_void_v<Result<Function, Argument>>) {
         for (Argument& argument : arguments) std::invoke(function, std::move(argument));
@@ -111,7 +112,7 @@ struct Applied {
 
 /// The whole of the parts, which are over; throws what the first failed one threw.
 template <class T>
-Results<T> join_parts(std::vector<future<Results<T>>> parts) {
+Results<T> join_parts(std::vector<future<Results<T>>>&& parts) {
     if constexpr (std::is_void_v<T>) {
         for (const auto& part : parts) part.result();
     } else {
@@ -129,7 +130,7 @@ class Gathering {
     void add(future<Results<T>> part) { parts_.push_back(std::move(part)); }
 
     /// After the last `add`.
-    static void finish(std::shared_ptr<Gathering> self) {
+    static void finish(const std::shared_ptr<Gathering>& self) {
         const auto one_less = [self] {
             if (self->left_.fetch_sub(1) == 1) self->bring_whole();
         };
@@ -269,11 +270,11 @@ class executor_calls {
                    std::size_t chunk = 0) {
         using T = executor_detail::Result<Function, std::ranges::range_value_t<Range>>;
         auto whole = std::make_shared<executor_detail::Gathering<T>>();
-        const auto result = whole->get_future();
+        auto result = whole->get_future();
         attach(result, std::move(calls));
         submit_chunks(function, elements, chunk,
                       [&](auto&&... task) { whole->add(submit(std::forward<decltype(task)>(task)...)); });
-        executor_detail::Gathering<T>::finish(std::move(whole));
+        executor_detail::Gathering<T>::finish(whole);
         return result;
     }
 

@@ -8,29 +8,34 @@ import unittest
 
 from programs import BUILD_ROOT, LIMIT_S, SOURCE_ROOT
 
-PROGRAM = BUILD_ROOT / "bench" / "locks_bench"
+PROGRAMS = {part: BUILD_ROOT / "bench" / f"{part}_bench" for part in ("locks", "channels", "executors")}
+OURS = ("threads::", "processes::", "thread_pool", "process_pool")
 
 
 def run(*command):
     return subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False)
 
 
-class LocksBench(unittest.TestCase):
-    def test_every_measure_has_the_standard_first_and_a_figure_a_round(self):
-        done = run(PROGRAM, "--rounds", "2", "--count", "200")
-        self.assertEqual(done.returncode, 0, done.stderr)
-        report = json.loads(done.stdout)
-        self.assertEqual(report["rounds"], 2)
-        for name, contenders in report["measures"].items():
-            self.assertTrue(next(iter(contenders)).startswith("std::"), name)
-            self.assertGreater(len(contenders), 1, name)
-            for contender, figures in contenders.items():
-                self.assertEqual(len(figures), 2, contender)
+class Programs(unittest.TestCase):
+    def test_every_measure_has_a_baseline_first_and_a_figure_a_round(self):
+        for part, program in PROGRAMS.items():
+            done = run(program, "--rounds", "2", "--count", "200")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            report = json.loads(done.stdout)
+            self.assertEqual(report["rounds"], 2)
+            for name, contenders in report["measures"].items():
+                with self.subTest(part=part, measure=name):
+                    first, *others = contenders
+                    self.assertEqual(first.startswith(OURS), not others)
+                    self.assertTrue(any(each.startswith(OURS) for each in contenders))
+                    for figures in contenders.values():
+                        self.assertEqual(len(figures), 2)
 
     def test_a_bad_value_is_named(self):
-        done = run(PROGRAM, "--rounds", "0")
-        self.assertEqual(done.returncode, 2)
-        self.assertIn("--rounds 0", done.stderr)
+        for program in PROGRAMS.values():
+            done = run(program, "--rounds", "0")
+            self.assertEqual(done.returncode, 2)
+            self.assertIn("--rounds 0", done.stderr)
 
 
 class Runner(unittest.TestCase):
@@ -43,6 +48,15 @@ class Runner(unittest.TestCase):
         self.assertRegex(done.stdout, r"\| lock and unlock: threads::mutex +\|")
         self.assertIn("WARN", done.stdout)
         self.assertEqual(json.loads(report.read_text(encoding="utf-8"))["locks"]["count"], 100)
+
+    def test_python_takes_part_and_targets_are_judged(self):
+        done = run(sys.executable, SOURCE_ROOT / "bench" / "run_pools.py", "channels", "executors", "--build", BUILD_ROOT,
+                   "--rounds", "1", "--count", "200", "--ordinary-priority")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stdout, r"\| between processes: Python's multiprocessing.Queue +\|")
+        self.assertRegex(done.stdout, r"\| submit to result, in a process: Python's multiprocessing.Pool +\|")
+        self.assertRegex(done.stdout, r"\| between processes: processes::channel +\| +ns \|.*<= 500")
+        self.assertRegex(done.stdout, r"\| submit to result: thread_pool +\| +std::async \|.*<= 0.2")
 
     def test_an_unknown_part_is_named(self):
         done = run(sys.executable, SOURCE_ROOT / "bench" / "run_pools.py", "lokcs", "--build", BUILD_ROOT)
