@@ -75,9 +75,7 @@ std::pair<Fd, Fd> make_sockets() {
 }  // namespace
 
 int connection::socket() const {
-    if (!socket_)
-        throw std::logic_error(
-            "this end of the pipe is closed, or was moved away: it cannot be used any more");
+    if (!socket_) throw std::logic_error("this end of the pipe was closed or moved away: it cannot be used");
     return socket_.get();
 }
 

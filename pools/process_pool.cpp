@@ -16,8 +16,8 @@ namespace {
 // How long a worker that was told to quit, with nothing to do, has for its exit hooks.
 constexpr auto quit_grace = std::chrono::seconds(1);
 
-// A worker that dies before it is ready, or before it looks at a task, has failed nobody: another takes its place. But
-// where so many die in a row, the next would, too.
+// A worker that dies before it is ready, or before it looks at a task, has failed nobody: another takes its
+// place. But where so many die in a row, the next would, too.
 constexpr int most_attempts = 10;
 
 }  // namespace

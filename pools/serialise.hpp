@@ -177,7 +177,7 @@ concept serialisable =
 template <serialisable T>
 void serialise(byte_writer& archive, const T& value) {
     if constexpr (stateless_function<T>) {
-        if constexpr (std::is_pointer_v<T>) archive.write(&value, sizeof value);
+        if constexpr (std::is_pointer_v<T>) archive.write(static_cast<const void*>(&value), sizeof value);
     } else if constexpr (attachable<T>) {
         if constexpr (requires { value.descriptor().get(); }) {
             archive.write_descriptor(value.descriptor().get());
@@ -194,7 +194,7 @@ template <serialisable T>
 T deserialise(byte_reader& archive) {
     if constexpr (stateless_function<T>) {
         T function{};
-        if constexpr (std::is_pointer_v<T>) archive.read(&function, sizeof function);
+        if constexpr (std::is_pointer_v<T>) archive.read(static_cast<void*>(&function), sizeof function);
         return function;
     } else if constexpr (attachable<T>) {
         return T::attach(archive.read_descriptor());

@@ -130,7 +130,7 @@ void Children::work() {
 
 bool Children::has_work() { return stop_signal_ || !direct_.empty(); }
 
-void Children::add(std::shared_ptr<DirectChild> child) {
+void Children::add(const std::shared_ptr<DirectChild>& child) {
     const MutexLock lock(mutex_);
     direct_.push_back(child);
     try {

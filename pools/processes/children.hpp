@@ -31,7 +31,7 @@ class Children {
     void work();
 
     /// Takes in a child, which is reaped from the next `work` on. Throws std::system_error.
-    void add(std::shared_ptr<DirectChild> child);
+    void add(const std::shared_ptr<DirectChild>& child);
     /// Takes in a process that another one reaps.
     void add_remote(std::shared_ptr<ProcessRecord> process);
 

@@ -112,7 +112,7 @@ class launcher {
     template <class Argument>
     static void drop(Argument&& argument) {
         if constexpr (!std::is_lvalue_reference_v<Argument> && std::is_move_constructible_v<Argument>) {
-            [[maybe_unused]] const auto dropped = std::move(argument);
+            [[maybe_unused]] const auto dropped = std::forward<Argument>(argument);
         }
     }
     process launch(process_options options, const LaunchEntry& entry, std::vector<std::byte>& arguments,

@@ -79,7 +79,7 @@ class thread {
     template <std::derived_from<runnable> Work>
     thread(thread_options options, Work work)
         : thread(std::move(options),
-                 [work = std::move(work)](std::stop_token stop) mutable { work.run(stop); }) {}
+                 [work = std::move(work)](std::stop_token stop) mutable { work.run(std::move(stop)); }) {}
 
     /// Moved from, a handle has no thread.
     thread(thread&& other) noexcept = default;
@@ -121,8 +121,8 @@ class thread {
                                           std::decay_t<Arguments>...>) {
             return [function = std::decay_t<Function>(std::forward<Function>(function)),
                     ... arguments = std::decay_t<Arguments>(std::forward<Arguments>(arguments))](
-                       std::stop_token stop) mutable {
-                std::invoke(std::move(function), std::move(stop), std::move(arguments)...);
+                       const std::stop_token& stop) mutable {
+                std::invoke(std::move(function), stop, std::move(arguments)...);
             };
         } else {
             return [function = std::decay_t<Function>(std::forward<Function>(function)),

@@ -379,7 +379,7 @@ TEST_CASE("parity 107: workers killed at any moment fail their own tasks, and no
         for (int i = 0; i < 20; ++i) {
             const std::size_t size = i % 5 == 0 ? 100000 : 10;  // some through the pipe
             results.push_back(
-                pool.submit([](std::string text) { return text + "!"; }, std::string(size, 'x')));
+                pool.submit([](const std::string& text) { return text + "!"; }, std::string(size, 'x')));
         }
         for (const auto& result : results) {
             try {

@@ -67,7 +67,7 @@ TEST_CASE("the handle of a launched process is like any other's") {
     launcher starter;
     auto [receiver, sender] = make_pipe();
     process child = starter.start({.name = "stoppable"}, wait_for_stop, std::move(sender));
-    CHECK(sender.closed());
+    CHECK(sender.closed());  // NOLINT(bugprone-use-after-move): that it is gone here is the point
     CHECK(child.alive());
     CHECK(child.name() == "stoppable");
     CHECK_FALSE(child.daemon());
