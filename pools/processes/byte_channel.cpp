@@ -12,8 +12,10 @@
 //     take   the taker is written before, then the record's state
 //     done   the record's state; `head` follows, whoever moves it
 //
-// Who gets a lock whose owner died sets `next` back to `head`; who gets from there skips what is not ready.
-// Everyone who waits does so for a bounded time, and then sees to what a dead one may have left undone
+// Who gets a lock whose owner died sets `next` back to `head`, and moves `head` over what is finished there;
+// who gets from there skips what is not ready. What is behind `next` may be finished, too, once `next` was
+// set back, so `head` is not stopped by it. Everyone who waits does so for a bounded time, and then sees to
+// what a dead one may have left undone
 // (`look_after`).
 #include "pools/processes/byte_channel.hpp"
 
@@ -174,6 +176,7 @@ auto byte_channel::hold_getters(Layout& all) {
     return Hold(all.get_lock, [&all] {
         ++all.dead_getters;
         all.next = all.head;
+        if (all.advance()) tell_of_room(all, wake_all);
     });
 }
 
@@ -208,8 +211,9 @@ bool byte_channel::Layout::is_taken_but_by(const identity& self) {
 bool byte_channel::Layout::advance() {
     const std::uint64_t before = head;
     std::uint64_t position = before;
-    while (position != next && record(position).state == finished) position = after(position);
+    while (position != known_tail && record(position).state == finished) position = after(position);
     if (position == before) return false;
+    next = std::max(next, position);
     head = position;
     return true;
 }
@@ -318,12 +322,11 @@ void byte_channel::look_after() {
     lock.unlock();
     if (!is_changed) return;
     all.getters.wake(wake_all);
-    tell_of_room(wake_all);
+    tell_of_room(all, wake_all);
 }
 
-// After `head` moved; without locks.
-void byte_channel::tell_of_room(std::uint32_t putters) {
-    Layout& all = layout();
+// After `head` moved; the getters' lock is better free again, or who is woken waits for it.
+void byte_channel::tell_of_room(Layout& all, std::uint32_t putters) {
     all.putters.wake(putters);
     if (all.head != all.tail) return;
     all.joiners.wake(wake_all);
@@ -428,7 +431,7 @@ std::expected<std::uint64_t, channel_error> byte_channel::next(Instant deadline,
     all.next = all.after(position);
     const bool has_moved = all.advance();
     lock.unlock();
-    if (has_moved) tell_of_room(1);
+    if (has_moved) tell_of_room(all, 1);
     return position;
 }
 
@@ -481,7 +484,7 @@ void byte_channel::done(std::uint64_t position) {
     record.state = finished;
     const bool has_moved = all.advance();
     lock.unlock();
-    if (has_moved) tell_of_room(wake_all);
+    if (has_moved) tell_of_room(all, wake_all);
 }
 
 // --- Closing -------------------------------------------------------------------------------------------
@@ -495,7 +498,7 @@ void byte_channel::close_now() {
     lock.lock(never);
     all.drop_ready();
     lock.unlock();
-    tell_of_room(wake_all);
+    tell_of_room(all, wake_all);
 }
 
 void byte_channel::close_to(std::uint32_t closing) {

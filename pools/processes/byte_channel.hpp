@@ -119,7 +119,7 @@ class byte_channel {
     template <class Happened>
     void wait(WaitList& list, std::uint32_t seen, Instant deadline, Happened happened);
     void look_after();
-    void tell_of_room(std::uint32_t putters);
+    static void tell_of_room(Layout& all, std::uint32_t putters);
     std::expected<std::uint64_t, channel_error> next(Instant deadline, Reader& reader, bool keeps);
     void done(std::uint64_t position);
     void close_to(std::uint32_t closing);

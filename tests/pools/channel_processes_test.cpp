@@ -2,15 +2,19 @@
 // Here everything forks, so that nothing may start a thread.
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
+#include <expected>
 #include <map>
 #include <memory>
 #include <random>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -25,6 +29,27 @@ using namespace std::chrono_literals;
 using processes::channel;
 using processes::delivery;
 using processes::shared;
+
+namespace {
+
+// A value that a process dies of, with the getters' lock, when it wants to.
+struct Fatal {
+    int number;
+    static inline bool kills_its_reader = false;
+};
+
+}  // namespace
+
+template <>
+struct processes::message_format<Fatal> {
+    static std::span<const std::byte> encode(const Fatal& value) {
+        return std::as_bytes(std::span(&value, 1));
+    }
+    static Fatal decode(std::span<const std::byte> begin, std::span<const std::byte> end) {
+        if (Fatal::kills_its_reader) ::kill(::getpid(), SIGKILL);
+        return {message_format<int>::decode(begin, end)};
+    }
+};
 
 namespace {
 
@@ -409,6 +434,50 @@ TEST_CASE("at least once, readers of a closed channel go when the last work is d
     reader.until_asleep();
     taken.reset();
     CHECK(reader.join() == 0);
+}
+
+TEST_CASE("what was taken, given on and done in any order is free once all of it is done") {
+    channel<int> numbers(2, delivery::at_least_once);
+    CHECK(numbers.put(1));
+    CHECK(numbers.put(2));
+    Child consumer([&] {
+        const auto one = numbers.take();
+        ::pause();
+        return 0;
+    });
+    until([&] { return numbers.size() == 1; });
+    auto later = std::make_unique<std::expected<channel<int>::Taken, channel_error>>(numbers.take());
+    CHECK(***later == 2);
+    CHECK(consumer.kill() == -SIGKILL);
+    {
+        const auto again = numbers.take();  // which lies before what was taken in the meantime
+        CHECK(**again == 1);
+        later.reset();
+    }
+    CHECK(numbers.join_for(0s));
+    CHECK(numbers.try_put(3));
+    CHECK(numbers.try_put(4));
+}
+
+TEST_CASE("a reader killed with the lock leaves to others the room of what they have done") {
+    channel<Fatal> values(2);
+    CHECK(values.put({1}));
+    CHECK(values.put({2}));
+    {
+        const auto taken = values.take();
+        Child reader([&] {
+            Fatal::kills_its_reader = true;
+            static_cast<void>(values.get());
+            return 0;
+        });
+        CHECK(reader.join() == -SIGKILL);
+        CHECK(values.try_put({3}).error() == channel_error::full);
+    }
+    CHECK(values.try_put({3}));
+    CHECK(values.deaths().getters == 1);
+    CHECK(values.get()->number == 2);
+    CHECK(values.get()->number == 3);
+    CHECK(values.join_for(0s));
 }
 
 TEST_CASE("values of any size go around the end of the memory, empty ones, too") {
