@@ -3,15 +3,19 @@
 #include <doctest/doctest.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
 #include <memory>
+#include <stdexcept>
 #include <system_error>
 #include <thread>
 #include <vector>
 
 #include "tests/support/child.hpp"
+#include "tests/support/refuse_system_call.hpp"
 
 using namespace confab;
 using namespace std::chrono_literals;
@@ -43,6 +47,17 @@ class Sleeper {
     bool result_ = false;
     std::jthread thread_;
 };
+
+// Runs `wait` in a thread for which futex_waitv is not there.
+template <class Wait>
+auto where_refused(int error, Wait wait) {
+    return [error, wait](const std::stop_token& stop) {
+        const bool is_refused = refuse_system_call(SYS_futex_waitv, error) &&
+                                ::syscall(SYS_futex_waitv, nullptr, 0, 0, nullptr, 0) == -1 && errno == error;
+        if (!is_refused) throw std::runtime_error("futex_waitv could not be taken away");
+        return wait(stop);
+    };
+}
 
 }  // namespace
 
@@ -98,6 +113,39 @@ TEST_CASE("a futex wait that can be stopped is woken, times out and looks like a
     CHECK(sleeper.result());
     source.request_stop();
     CHECK(futex_wait(word, 0, FutexScope::threads, source.get_token()));
+}
+
+TEST_CASE("where the kernel cannot wait for two words, a futex wait is woken and stopped as elsewhere") {
+    for (const int error : {ENOSYS, EPERM}) {
+        CAPTURE(error);
+        FutexWord word = 0;
+        const auto wait_until_changed = where_refused(error, [&word](const std::stop_token& stop) {
+            while (word == 0 && !stop.stop_requested()) {
+                if (!futex_wait(word, 0, FutexScope::threads, stop)) return false;
+            }
+            return word == 1;
+        });
+        Sleeper stopped(wait_until_changed);
+        stopped.thread().request_stop();
+        CHECK_FALSE(stopped.result());  // though nobody woke it
+        Sleeper woken(wait_until_changed);
+        word = 1;
+        futex_wake(word, 1, FutexScope::threads);
+        CHECK(woken.result());
+    }
+}
+
+TEST_CASE("where the kernel cannot wait for two words, a futex wait ends at its deadline") {
+    Sleeper sleeper(where_refused(ENOSYS, [](const std::stop_token& stop) {
+        const FutexWord word = 0;
+        const Instant soon = after(Clock::now(), 1ms);
+        const Instant later = after(Clock::now(), 3 * stop_interval / 2);
+        if (futex_wait(word, 0, FutexScope::processes, stop, soon) || Clock::now() < soon) return false;
+        while (futex_wait(word, 0, FutexScope::processes, stop, later)) {
+        }
+        return Clock::now() >= later;
+    }));
+    CHECK(sleeper.result());
 }
 
 TEST_CASE("a signal does not end a futex wait") {

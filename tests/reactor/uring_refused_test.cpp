@@ -1,37 +1,20 @@
 // Where the kernel refuses io_uring the reactor waits with epoll, and says why.
 #include <doctest/doctest.h>
-#include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
-#include <cstddef>
 #include <string>
 
 #include "pools/fd.hpp"
 #include "reactor/reactor.hpp"
+#include "tests/support/refuse_system_call.hpp"
 
 using namespace confab;
 
 namespace {
-
-// From now on io_uring_setup fails with `error` in this process.
-bool refuse_uring(int error) {
-    std::array program{
-        sock_filter BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-        sock_filter BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_io_uring_setup, 0, 1),
-        sock_filter BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | static_cast<unsigned>(error)),
-        sock_filter BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    const sock_fprog filter{.len = program.size(), .filter = program.data()};
-    return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-           ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
-}
 
 // What a reactor says of itself where io_uring_setup fails with `error`; made in a child, which it ends with.
 std::string said_where_refused(int error) {
@@ -43,7 +26,7 @@ std::string said_where_refused(int error) {
     REQUIRE(child >= 0);
     if (child == 0) {
         std::string said = "no filter";
-        if (refuse_uring(error)) {
+        if (refuse_system_call(__NR_io_uring_setup, error)) {
             ReactorOptions options;
             options.waiting = Waiting::uring;
             const Reactor reactor(options);
