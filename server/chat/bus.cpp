@@ -5,84 +5,144 @@
 
 namespace confab::chat {
 
-Bus::Bus(std::size_t capacity)
-    : ring_(capacity), paced_from_(capacity / 4 * 3), paced_until_(capacity / 8 * 3) {}
+Bus::Bus(const BusMemory& memory, Journal& journal, std::uint32_t process)
+    : head_(memory.head),
+      journal_(journal),
+      process_(process),
+      ring_(memory.ring),
+      readers_(memory.readers, memory.head.readers, journal),
+      paced_from_(ring_.capacity() / 4 * 3),
+      paced_until_(ring_.capacity() / 8 * 3) {}
+
+bool Bus::attach(BusReader& reader) {
+    const Slot slot = readers_.take();
+    if (slot == no_slot) return false;
+    reader.slot_ = slot;
+    ReaderSlot& joined = at(slot);
+    joined.active = joined.overrun = joined.waits_for_room = false;
+    joined.rung = false;
+    joined.bell = reader.bell_;
+    joined.local = &reader;
+    readers_.change(slot, &ReaderSlot::owner) = {.process = process_, .attached = true};
+    return true;
+}
 
 void Bus::detach(BusReader& reader) {
-    std::erase(to_wake_, &reader);
-    std::erase(readers_, &reader);
+    std::erase(to_wake_, reader.slot());
+    bury(reader.slot());
+}
+
+void Bus::bury(Slot reader) {
+    at(reader).active = at(reader).waits_for_room = false;
+    readers_.change(reader, &ReaderSlot::owner) = {};
+    readers_.give_back(reader);
     relieve();
 }
 
 std::uint64_t Bus::append(const Entry& entry) {
-    const std::size_t size = record_size(entry);
+    const Record record(entry);
+    const std::size_t size = record.size();
     assert(size <= ring_.capacity() / 8);
     if (backlog() + size > paced_from_) {
         tail_ = slowest();
         while (backlog() + size > ring_.capacity()) overrun_slowest();
-        if (backlog() + size > paced_from_ && !paced_.load(std::memory_order_relaxed)) {
-            ++shortages_;
-            paced_.store(true, std::memory_order_relaxed);
+        if (backlog() + size > paced_from_ && has_room()) {
+            ++head_.shortages;
+            head_.paced.store(true, std::memory_order_relaxed);
         }
     }
-    const std::uint64_t place = head_;
-    write_record(ring_, place, entry);
-    head_ += size;
+    const std::uint64_t place = head_.end;
+    std::uint64_t position = place;
+    for (const auto part : record.parts()) {  // behind the end, where nobody looks
+        ring_.write(position, part);
+        position += part.size();
+    }
+    journal_.change(head_.end) = place + size;
     return place;
 }
 
-void Bus::offer(BusReader& reader, std::uint64_t place, const BusReader& publisher) {
-    if (reader.active_) return;
-    reader.active_ = true;
-    reader.cursor_ = place;
-    if (&reader != &publisher) to_wake_.push_back(&reader);
+void Bus::offer(Slot slot, std::uint64_t place, const BusReader* publisher) {
+    ReaderSlot& reader = at(slot);
+    if (reader.active) return;
+    reader.cursor = place;
+    reader.active = true;
+    if (publisher == nullptr || slot != publisher->slot()) to_wake_.push_back(slot);
 }
 
 void Bus::wake_readers() {
-    for (BusReader* const reader : to_wake_) {
-        if (!reader->posted_.exchange(true, std::memory_order_seq_cst)) reader->reactor_.post(reader->news_);
-    }
-    to_wake_.clear();
+    std::erase_if(to_wake_, [this](Slot slot) { return wake(slot); });
 }
 
-Bus::Read Bus::read(BusReader& reader, std::span<std::byte> into) {
-    if (reader.overrun_) return {.more = true, .overrun = true};
-    if (!reader.active_) return {};
-    const std::uint64_t unread = head_ - reader.cursor_;
+void Bus::wake_all_active() {
+    for (Slot slot = 0; slot < readers_.end(); ++slot) {
+        ReaderSlot& reader = at(slot);
+        if (!reader.owner.attached || !reader.active) continue;
+        reader.rung = false;  // somebody may have been killed between saying so and ringing
+        if (!wake(slot)) to_wake_.push_back(slot);
+    }
+}
+
+// False: not now, for want of a descriptor.
+bool Bus::wake(Slot slot) {
+    ReaderSlot& reader = at(slot);
+    if (!reader.owner.attached) return true;
+    if (reader.owner.process == process_) {
+        BusReader& local = *reader.local.load(std::memory_order_relaxed);
+        if (!local.posted_.exchange(true, std::memory_order_seq_cst)) local.reactor_.post(local.news_);
+        return true;
+    }
+    if (reader.rung.exchange(true, std::memory_order_seq_cst) || ringer_.ring(reader.bell)) return true;
+    reader.rung = false;
+    return false;
+}
+
+Bus::Read Bus::read(BusReader& known, std::span<std::byte> into) {
+    ReaderSlot& reader = at(known);
+    if (reader.overrun) return {.more = true, .overrun = true};
+    if (!reader.active) return {};
+    const std::uint64_t unread = head_.end - reader.cursor;
     Read result{.size = std::min<std::size_t>(unread, into.size())};
-    ring_.read(reader.cursor_, into.first(result.size));
+    ring_.read(reader.cursor, into.first(result.size));
     if (result.size < unread) {
         result.size = whole_records(into.first(result.size));
         result.more = true;
-        if (result.size == 0) result.needed = record_size_at(ring_, reader.cursor_);
+        if (result.size == 0) {
+            RecordHeader header;
+            ring_.read(reader.cursor, std::as_writable_bytes(std::span(&header, 1)));
+            result.needed = Record::size_of(header);
+        }
     }
-    reader.cursor_ += result.size;
-    reader.active_ = result.more;
+    reader.cursor += result.size;
+    reader.active = result.more;
     relieve();
     return result;
 }
 
+void Bus::hear(const BusReader& reader) { at(reader).rung.store(false, std::memory_order_seq_cst); }
+
 void Bus::skip_ahead(BusReader& reader) {
-    reader.overrun_ = reader.active_ = false;
+    at(reader).active = at(reader).overrun = false;
     relieve();
 }
 
 std::uint64_t Bus::wait_for_room(BusReader& reader) {
-    reader.waits_for_room_ = !has_room();
-    return has_room() ? 0 : shortages_;
+    at(reader).waits_for_room = !has_room();
+    return has_room() ? 0 : head_.shortages;
 }
 
 void Bus::give_up_on_laggards(std::uint64_t shortage) {
-    while (!has_room() && shortage == shortages_) {
+    while (!has_room() && shortage == head_.shortages) {
         overrun_slowest();
         relieve();
     }
 }
 
 std::uint64_t Bus::slowest() const {
-    std::uint64_t oldest = head_;
-    for (BusReader* const reader : readers_) {
-        if (reader->active_ && !reader->overrun_) oldest = std::min(oldest, reader->cursor_);
+    std::uint64_t oldest = head_.end;
+    for (Slot slot = 0; slot < readers_.end(); ++slot) {
+        const ReaderSlot& reader = readers_[slot];
+        if (reader.owner.attached && reader.active && !reader.overrun)
+            oldest = std::min(oldest, reader.cursor);
     }
     return oldest;
 }
@@ -90,8 +150,10 @@ std::uint64_t Bus::slowest() const {
 // All that are as far behind as the slowest.
 void Bus::overrun_slowest() {
     const std::uint64_t oldest = slowest();
-    for (BusReader* const reader : readers_) {
-        if (reader->active_ && !reader->overrun_ && reader->cursor_ == oldest) reader->overrun_ = true;
+    for (Slot slot = 0; slot < readers_.end(); ++slot) {
+        ReaderSlot& reader = at(slot);
+        if (reader.owner.attached && reader.active && !reader.overrun && reader.cursor == oldest)
+            reader.overrun = true;
     }
     tail_ = slowest();
 }
@@ -101,11 +163,12 @@ void Bus::relieve() {
     if (has_room()) return;
     tail_ = slowest();
     if (backlog() > paced_until_) return;
-    paced_.store(false, std::memory_order_relaxed);
-    for (BusReader* const reader : readers_) {
-        if (!reader->waits_for_room_) continue;
-        reader->waits_for_room_ = false;
-        to_wake_.push_back(reader);
+    head_.paced.store(false, std::memory_order_relaxed);
+    for (Slot slot = 0; slot < readers_.end(); ++slot) {
+        ReaderSlot& reader = at(slot);
+        if (!reader.owner.attached || !reader.waits_for_room) continue;
+        reader.waits_for_room = false;
+        to_wake_.push_back(slot);
     }
 }
 

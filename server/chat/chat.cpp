@@ -1,90 +1,147 @@
 #include "server/chat/chat.hpp"
 
 #include <algorithm>
-#include <bit>
-#include <chrono>
+#include <exception>
+#include <stdexcept>
+
+#include "server/chat/chat_memory_parts.hpp"
 
 namespace confab::chat {
 
-namespace {
+/// The lock, and the memory whole, to the end of the block. What the block changed stays, unless it ends with
+/// an exception.
+class CONFAB_SCOPED_CAPABILITY [[nodiscard]] Chat::Held {
+  public:
+    explicit Held(Chat& chat) CONFAB_ACQUIRE(chat.mutex_) : chat_(chat) {
+        chat.mutex_.lock();
+        if (chat.mutex_.previous_owner_died()) [[unlikely]]
+            chat.recover();
+        if (chat.parts_.head.ended_processes.load(std::memory_order_relaxed) != 0) [[unlikely]]
+            chat.bury_ended(Clock::now());
+    }
+    Held(const Held&) = delete;
+    Held& operator=(const Held&) = delete;
+    ~Held() CONFAB_RELEASE() CONFAB_NO_THREAD_SAFETY_ANALYSIS {
+        if (std::uncaught_exceptions() > exceptions_) {
+            chat_.journal_.roll_back();
+        } else {
+            chat_.journal_.commit();
+        }
+        chat_.bus_.wake_readers();
+        chat_.mutex_.unlock();
+    }
 
-// A record is at most an eighth of the ring, and it takes a few hundred of the longest to make waiting worth
-// while.
-std::size_t bus_capacity(const Limits& limits) {
-    return std::bit_ceil(std::max(limits.bus_bytes, 64 * limits.line_length));
+  private:
+    Chat& chat_;
+    const int exceptions_ = std::uncaught_exceptions();
+};
+
+Chat::Chat(const ChatMemory& memory, std::uint32_t process, bool spans_processes)
+    : limits_(memory.limits()),
+      parts_(memory.parts()),
+      spans_processes_(spans_processes),
+      mutex_(parts_.head.lock),
+      journal_(parts_.head.journal),
+      bus_(parts_.bus, journal_, process),
+      directory_(parts_.directory, journal_, limits_.empty_room_kept) {
+    const Held held(*this);
+    bury(process, Clock::now());  // whoever had this number before
 }
 
-}  // namespace
+// What a process was at when it was killed has not happened.
+void Chat::recover() {
+    journal_.roll_back();
+    mutex_.recovered();
+    bus_.wake_all_active();
+}
 
-Chat::Chat(const Limits& limits, std::uint64_t first_epoch)
-    : limits_(limits),
-      bus_(bus_capacity(limits)),
-      directory_({.rooms = limits.rooms,
-                  .history_bytes = limits.history_bytes_in_all,
-                  .empty_room_kept = limits.empty_room_kept},
-                 first_epoch) {}
+void Chat::bury_ended(Instant now) {
+    std::uint32_t left = parts_.head.ended_processes;
+    for (std::uint32_t process = 0; left > 0 && process < parts_.ended.size(); ++process) {
+        if (!parts_.ended[process]) continue;
+        bury(process, now);
+        --left;
+    }
+}
 
-std::uint64_t Chat::epoch_of_now() {
-    const auto since_1970 = std::chrono::system_clock::now().time_since_epoch();
-    return static_cast<std::uint64_t>(
-        std::chrono::duration_cast<std::chrono::microseconds>(since_1970).count());
+// A member at a time, so that whoever is killed over this has buried some. The mark goes last.
+void Chat::bury(std::uint32_t process, Instant now) {
+    bus_.for_readers_of(process, [this, now](Slot slot) CONFAB_NO_THREAD_SAFETY_ANALYSIS {
+        Slot from = 0;
+        for (MemberId id = directory_.member_of(slot, from); id != MemberId{};
+             id = directory_.member_of(slot, from)) {
+            leave_all(id, Reason::lost, now, nullptr);
+            journal_.commit();
+        }
+        bus_.bury(slot);
+        journal_.commit();
+    });
+    if (!parts_.ended[process]) return;
+    bus_.wake_all_active();  // whom it had offered news may not know
+    parts_.ended[process] = false;
+    --parts_.head.ended_processes;
 }
 
 void Chat::attach(BusReader& reader) {
-    const MutexLock lock{mutex_};
-    bus_.attach(reader);
+    const Held held(*this);
+    if (!bus_.attach(reader)) throw std::runtime_error("the chat has as many reactors as it can");
+    directory_.add_reader(reader.slot());
 }
 
 void Chat::detach(BusReader& reader) {
-    const MutexLock lock{mutex_};
+    const Held held(*this);
     bus_.detach(reader);
-    bus_.wake_readers();
 }
 
 Bus::Read Chat::read(BusReader& reader, std::span<std::byte> into) {
-    const MutexLock lock{mutex_};
-    const Bus::Read read = bus_.read(reader, into);
-    bus_.wake_readers();
-    return read;
+    const Held held(*this);
+    return bus_.read(reader, into);
 }
 
 void Chat::skip_ahead(BusReader& reader, std::span<RoomNow> rooms, std::span<MemberNow> members) {
-    const MutexLock lock{mutex_};
+    const Held held(*this);
     bus_.skip_ahead(reader);
-    bus_.wake_readers();
     for (RoomNow& room : rooms) room.last = directory_.room(room.room).last;
     for (MemberNow& member : members) member.tells = directory_.member_at(member.member.slot).tells;
 }
 
 std::uint64_t Chat::wait_for_room(BusReader& reader) {
-    const MutexLock lock{mutex_};
+    const Held held(*this);
     return bus_.wait_for_room(reader);
 }
 
 void Chat::give_up_on_laggards(std::uint64_t shortage) {
-    const MutexLock lock{mutex_};
+    const Held held(*this);
     bus_.give_up_on_laggards(shortage);
-    bus_.wake_readers();
 }
 
 std::expected<Chat::Entered, Refusal> Chat::enter(BusReader& reader) {
-    const MutexLock lock{mutex_};
-    if (!Bus::caught_up(reader)) return std::unexpected(Refusal::behind);
-    const MemberId id = directory_.add_member(reader);
+    const Held held(*this);
+    if (!bus_.caught_up(reader)) return std::unexpected(Refusal::behind);
+    const MemberId id = directory_.add_member(reader.slot());
+    if (id == MemberId{}) return std::unexpected(Refusal::too_many_members);
+    // There is a seat for everybody in the lobby: each member has as many as he may have rooms.
     return Entered{.id = id,
-                   .nick = directory_.member_at(id.slot).nick,
+                   .nick = directory_.member_at(id.slot).nick.name,
                    .place = sit_down(reader, id, Directory::lobby)};
 }
 
 void Chat::leave(BusReader& reader, MemberId id, Reason reason, Instant now) {
-    const MutexLock lock{mutex_};
-    for (const RoomId room : directory_.rooms_of(id)) stand_up(reader, id, room, reason, now);
+    const Held held(*this);
+    leave_all(id, reason, now, &reader);
+}
+
+void Chat::leave_all(MemberId id, Reason reason, Instant now, const BusReader* reader) {
+    for (const RoomId room : directory_.rooms_of(id)) {
+        stand_up(reader, id, room, reason, now);
+        journal_.commit();
+    }
     directory_.remove_member(id);
 }
 
 std::expected<void, Refusal> Chat::rename(BusReader& reader, MemberId id, const Name& nick) {
-    const MutexLock lock{mutex_};
-    const Name old = directory_.member_at(id.slot).nick;
+    const Held held(*this);
+    const Name old = directory_.member_at(id.slot).nick.name;
     if (!directory_.rename(id, nick)) return std::unexpected(Refusal::nick_taken);
     for (const RoomId room : directory_.rooms_of(id)) {
         if (!announces(room)) continue;
@@ -94,14 +151,14 @@ std::expected<void, Refusal> Chat::rename(BusReader& reader, MemberId id, const 
                  .position = directory_.room(room).last,
                  .nick = old.view(),
                  .text = nick.view()},
-                reader);
+                &reader);
     }
     return {};
 }
 
 std::expected<Place, Refusal> Chat::join(BusReader& reader, MemberId id, const Name& name, Instant now) {
-    const MutexLock lock{mutex_};
-    if (!Bus::caught_up(reader)) return std::unexpected(Refusal::behind);
+    const Held held(*this);
+    if (!bus_.caught_up(reader)) return std::unexpected(Refusal::behind);
     RoomId room = directory_.find_room(name.view());
     if (room == no_room) room = directory_.open_room(name, now);
     if (room == no_room) return std::unexpected(Refusal::too_many_rooms_in_all);
@@ -109,46 +166,44 @@ std::expected<Place, Refusal> Chat::join(BusReader& reader, MemberId id, const N
 }
 
 std::expected<void, Refusal> Chat::part(BusReader& reader, MemberId id, RoomId room, Instant now) {
-    const MutexLock lock{mutex_};
-    if (!Bus::caught_up(reader)) return std::unexpected(Refusal::behind);
-    stand_up(reader, id, room, Reason::none, now);
+    const Held held(*this);
+    if (!bus_.caught_up(reader)) return std::unexpected(Refusal::behind);
+    stand_up(&reader, id, room, Reason::none, now);
     return {};
 }
 
-Position Chat::say(BusReader& reader, Kind kind, MemberId id, std::string_view nick, RoomId room_id,
+Position Chat::say(BusReader& reader, Kind kind, MemberId id, std::string_view nick, RoomId room,
                    std::string_view text) {
-    const MutexLock lock{mutex_};
-    DirectoryRoom& room = directory_.room(room_id);
-    ++room.last.seq;
-    const Entry entry{
-        .kind = kind, .room = room_id, .sender = id, .position = room.last, .nick = nick, .text = text};
-    if (kind == Kind::topic) room.topic = text;
-    directory_.remember(
-        entry, {.messages = limits_.history_length, .bytes = limits_.history_bytes, .may_grow = true});
-    publish(entry, reader);
-    return room.last;
+    const Held held(*this);
+    Entry entry{.kind = kind, .room = room, .sender = id, .nick = nick, .text = text};
+    directory_.make_room_for(entry);
+    entry.position = directory_.next_position(room);
+    if (kind == Kind::topic) directory_.set_topic(room, text);
+    directory_.remember(entry, {.messages = limits_.history_length, .bytes = limits_.history_bytes});
+    publish(entry, &reader);
+    return entry.position;
 }
 
 std::expected<void, Refusal> Chat::tell(BusReader& reader, MemberId id, std::string_view nick,
                                         std::string_view target, std::string_view text) {
-    const MutexLock lock{mutex_};
+    const Held held(*this);
     const MemberId target_id = directory_.find_member(target);
-    DirectoryMember* const member = directory_.member(target_id);
+    const DirectoryMember* const member = directory_.member(target_id);
     if (member == nullptr) return std::unexpected(Refusal::no_such_member);
-    ++member->tells;
+    directory_.count_tell(target_id);
     const std::uint64_t place =
         bus_.append({.kind = Kind::told, .sender = id, .target = target_id, .nick = nick, .text = text});
-    bus_.offer(*member->reader, place, reader);
+    bus_.offer(member->reader, place, &reader);
     return {};
 }
 
 Roll Chat::who(RoomId room, std::size_t most) {
-    const MutexLock lock{mutex_};
+    const Held held(*this);
     return roll(room, most);
 }
 
 std::expected<Roll, Refusal> Chat::who(std::string_view name, std::size_t most) {
-    const MutexLock lock{mutex_};
+    const Held held(*this);
     const RoomId room = directory_.find_room(name);
     if (room == no_room || directory_.room(room).members == 0) return std::unexpected(Refusal::no_such_room);
     return roll(room, most);
@@ -156,59 +211,63 @@ std::expected<Roll, Refusal> Chat::who(std::string_view name, std::size_t most) 
 
 Roll Chat::roll(RoomId room, std::size_t most) const {
     const DirectoryRoom& called = directory_.room(room);
-    return {.room = called.name, .members = called.members, .nicks = directory_.nicks_in(room, most)};
+    return {.room = called.name.name, .members = called.members, .nicks = directory_.nicks_in(room, most)};
 }
 
 std::vector<Directory::Listed> Chat::rooms() {
-    const MutexLock lock{mutex_};
+    const Held held(*this);
     return directory_.list_rooms();
 }
 
 Place Chat::look(RoomId room) {
-    const MutexLock lock{mutex_};
+    const Held held(*this);
     return place(room);
 }
 
 std::expected<Recalled, Refusal> Chat::recall(BusReader& reader, RoomId room_id, std::size_t count) {
-    const MutexLock lock{mutex_};
-    if (!Bus::caught_up(reader)) return std::unexpected(Refusal::behind);
+    const Held held(*this);
+    if (!bus_.caught_up(reader)) return std::unexpected(Refusal::behind);
     const DirectoryRoom& room = directory_.room(room_id);
-    return Recalled{.room = room.name,
+    return Recalled{.room = room.name.name,
                     .last = room.last,
-                    .messages = std::min(count, room.history.messages()),
-                    .records = room.history.last(count)};
+                    .messages = std::min<std::size_t>(count, room.history.messages),
+                    .records = directory_.recall(room_id, count)};
 }
 
 Place Chat::place(RoomId id) const {
     const DirectoryRoom& room = directory_.room(id);
-    return {
-        .room = id, .name = room.name, .position = room.last, .members = room.members, .topic = room.topic};
+    return {.room = id,
+            .name = room.name.name,
+            .position = room.last,
+            .members = room.members,
+            .topic = std::string(directory_.topic(id))};
 }
 
 bool Chat::announces(RoomId room) const { return directory_.room(room).members <= limits_.announced_members; }
 
-void Chat::publish(const Entry& entry, const BusReader& publisher) {
+// `publisher`: null when nobody needs no waking.
+void Chat::publish(const Entry& entry, const BusReader* publisher) {
     const std::uint64_t place = bus_.append(entry);
-    for (const DirectoryRoom::Audience& audience : directory_.room(entry.room).audiences) {
-        bus_.offer(*audience.reader, place, publisher);
-    }
+    directory_.for_readers_in(entry.room, [&](Slot reader) CONFAB_NO_THREAD_SAFETY_ANALYSIS {
+        bus_.offer(reader, place, publisher);
+    });
 }
 
+// Requires: there are seats left, which is so unless he is in as many rooms as he may be.
 Place Chat::sit_down(BusReader& reader, MemberId id, RoomId room_id) {
     directory_.sit_down(id, room_id);
-    const DirectoryRoom& room = directory_.room(room_id);
     if (announces(room_id)) {
         publish({.kind = Kind::joined,
                  .room = room_id,
                  .sender = id,
-                 .position = room.last,
+                 .position = directory_.room(room_id).last,
                  .nick = directory_.member_at(id.slot).nick.view()},
-                reader);
+                &reader);
     }
     return place(room_id);
 }
 
-void Chat::stand_up(BusReader& reader, MemberId id, RoomId room, Reason reason, Instant now) {
+void Chat::stand_up(const BusReader* reader, MemberId id, RoomId room, Reason reason, Instant now) {
     const bool announced = reason != Reason::drain && announces(room);
     directory_.stand_up(id, room, now);
     if (!announced) return;

@@ -1,4 +1,4 @@
-// Public: the chat as a whole - what all reactors of this process share.
+// Public: the chat as a whole - what all reactors share, of this process and of others.
 #pragma once
 
 #include <cstddef>
@@ -9,8 +9,9 @@
 #include <string_view>
 #include <vector>
 
-#include "pools/annotated_mutex.hpp"
+#include "pools/processes/mutex.hpp"
 #include "server/chat/bus.hpp"
+#include "server/chat/chat_memory.hpp"
 #include "server/chat/directory.hpp"
 #include "server/chat/entry.hpp"
 #include "server/chat/limits.hpp"
@@ -28,6 +29,7 @@ enum class Refusal : std::uint8_t {
     not_in_room,
     too_many_rooms,  ///< of this member's
     too_many_rooms_in_all,
+    too_many_members,
     topic_too_long,
 };
 
@@ -58,6 +60,9 @@ struct Recalled {
 /// The directory and the bus, changed together under one lock: what the one says and the order of the other
 /// always agree. Everything here is short; no call waits for more than the lock.
 ///
+/// The lock is one between processes. Who gets it from a process that died in the middle of a change puts
+/// that back first; who finds that a process has ended has its members leave, as lost.
+///
 /// Verbs are for hubs, which see to it that what a member may do is asked only by members who may. A verb
 /// that changes what a reader's own members are to hear from then on is refused as `behind` until that reader
 /// has caught up: so the change takes effect between what came before and what comes after it.
@@ -65,21 +70,26 @@ struct Recalled {
 /// Threads: any.
 class Chat {
   public:
-    /// `limits` must fit together (Limits::fault). `first_epoch` must be later than all epochs of a chat that
-    /// its users may remember: the time is.
-    explicit Chat(const Limits& limits, std::uint64_t first_epoch = epoch_of_now());
+    /// The chat in `memory`, which outlives it, for a process that has it alone.
+    explicit Chat(const ChatMemory& memory) : Chat(memory, 0, false) {}
+    /// For one of several: `process` is a number below ChatMemory::most_processes that no other one has.
+    Chat(const ChatMemory& memory, std::uint32_t process) : Chat(memory, process, true) {}
     Chat(const Chat&) = delete;
     Chat& operator=(const Chat&) = delete;
 
-    static std::uint64_t epoch_of_now();
     const Limits& limits() const { return limits_; }
+    /// True when readers need a bell: others share this chat.
+    bool spans_processes() const { return spans_processes_; }
 
     // Reading.
 
+    /// Throws std::runtime_error when there are as many readers as can be.
     void attach(BusReader& reader);
     void detach(BusReader& reader);
     /// See Bus::read. Other readers are woken for what was published since the last time.
     Bus::Read read(BusReader& reader, std::span<std::byte> into);
+    /// See Bus.
+    void hear(const BusReader& reader) CONFAB_NO_THREAD_SAFETY_ANALYSIS { bus_.hear(reader); }  // an atomic
 
     /// What an overrun reader has to know of each of its rooms and members; the answers are filled in.
     struct RoomNow {
@@ -131,16 +141,26 @@ class Chat {
     std::expected<Recalled, Refusal> recall(BusReader& reader, RoomId room, std::size_t count);
 
   private:
+    class Held;
+
+    Chat(const ChatMemory& memory, std::uint32_t process, bool spans_processes);
+    void recover() CONFAB_REQUIRES(mutex_);
+    void bury_ended(Instant now) CONFAB_REQUIRES(mutex_);
+    void bury(std::uint32_t process, Instant now) CONFAB_REQUIRES(mutex_);
     Place place(RoomId room) const CONFAB_REQUIRES(mutex_);
     bool announces(RoomId room) const CONFAB_REQUIRES(mutex_);
     Roll roll(RoomId room, std::size_t most) const CONFAB_REQUIRES(mutex_);
-    void publish(const Entry& entry, const BusReader& publisher) CONFAB_REQUIRES(mutex_);
+    void publish(const Entry& entry, const BusReader* publisher) CONFAB_REQUIRES(mutex_);
     Place sit_down(BusReader& reader, MemberId id, RoomId room) CONFAB_REQUIRES(mutex_);
-    void stand_up(BusReader& reader, MemberId id, RoomId room, Reason reason, Instant now)
+    void stand_up(const BusReader* reader, MemberId id, RoomId room, Reason reason, Instant now)
         CONFAB_REQUIRES(mutex_);
+    void leave_all(MemberId id, Reason reason, Instant now, const BusReader* reader) CONFAB_REQUIRES(mutex_);
 
-    const Limits limits_;
-    Mutex mutex_;
+    const Limits& limits_;
+    const ChatMemory::Parts& parts_;
+    const bool spans_processes_;
+    processes::mutex& mutex_;
+    Journal journal_ CONFAB_GUARDED_BY(mutex_);
     Bus bus_ CONFAB_GUARDED_BY(mutex_);
     Directory directory_ CONFAB_GUARDED_BY(mutex_);
 };

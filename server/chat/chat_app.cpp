@@ -1,5 +1,7 @@
 #include "server/chat/chat_app.hpp"
 
+#include <utility>
+
 #include "server/chat/chat.hpp"
 #include "server/chat/hub.hpp"
 #include "server/chat/line_conversation.hpp"
@@ -38,8 +40,7 @@ Next input_failed(Member& member, std::error_code error) {
 task<void> converse(Hub& hub, Stream& stream) {
     LineMember member(hub, stream);
     LineConversation conversation(member);
-    conversation.begin();
-    Next next = Next::receive;
+    Next next = conversation.begin();
     while (next != Next::end) {
         if (next == Next::receive) {
             const Received bytes = co_await stream.receive();
@@ -77,17 +78,27 @@ class ChatWorker final : public Worker {
 
 class ChatApp final : public Application {
   public:
-    explicit ChatApp(const Limits& limits) : chat_(limits) {}
+    explicit ChatApp(std::shared_ptr<const ChatMemory> memory)
+        : memory_(std::move(memory)), chat_(*memory_) {}
+    ChatApp(std::shared_ptr<const ChatMemory> memory, std::uint32_t process)
+        : memory_(std::move(memory)), chat_(*memory_, process) {}
     std::unique_ptr<Worker> make_worker(Reactor& reactor) override {
         return std::make_unique<ChatWorker>(chat_, reactor);
     }
 
   private:
+    const std::shared_ptr<const ChatMemory> memory_;
     Chat chat_;
 };
 
 }  // namespace
 
-std::unique_ptr<Application> make_chat_app(const Limits& limits) { return std::make_unique<ChatApp>(limits); }
+std::unique_ptr<Application> make_chat_app(const Limits& limits) {
+    return std::make_unique<ChatApp>(std::make_shared<ChatMemory>(limits));
+}
+
+std::unique_ptr<Application> make_chat_app(std::shared_ptr<const ChatMemory> memory, std::uint32_t process) {
+    return std::make_unique<ChatApp>(std::move(memory), process);
+}
 
 }  // namespace confab::chat

@@ -2,262 +2,298 @@
 
 #include <algorithm>
 #include <cassert>
-#include <utility>
+#include <string>
 
 namespace confab::chat {
 
-namespace {
+static_assert(no_room == no_slot && MemberId{}.slot == no_slot);
 
-constexpr std::uint32_t nobody = NameIndex::nobody;
+Directory::Directory(const DirectoryMemory& memory, Journal& journal, Duration empty_room_kept)
+    : head_(memory.head),
+      journal_(journal),
+      empty_room_kept_(empty_room_kept),
+      members_(memory.members, head_.members, journal),
+      seats_(memory.seats, head_.seats, journal),
+      audiences_(memory.audiences, head_.audiences, journal),
+      first_audiences_(memory.first_audiences, journal),
+      rooms_(memory.rooms, head_.rooms, journal),
+      topics_(memory.topics, journal),
+      history_(memory.blocks, head_.blocks, journal),
+      nicks_(head_.nicks, memory.nick_buckets, members_, journal),
+      room_names_(head_.room_names, memory.room_buckets, rooms_, journal) {}
 
-}  // namespace
-
-void NameIndex::put(Place place) {
-    std::size_t at = place.hash & mask();
-    while (places_[at].slot != nobody) at = (at + 1) & mask();
-    places_[at] = place;
-}
-
-void NameIndex::insert(std::string_view name, std::uint32_t slot) {
-    if (4 * (used_ + 1) > 3 * places_.size()) {
-        const std::vector<Place> old =
-            std::exchange(places_, std::vector<Place>(std::max<std::size_t>(16, places_.size() * 2)));
-        for (const Place& place : old) {
-            if (place.slot != nobody) put(place);
-        }
-    }
-    put({.hash = name_hash(name), .slot = slot});
-    ++used_;
-}
-
-// Closes the hole by moving up those behind it that it kept from their place, so that no marks of the deleted
-// pile up.
-void NameIndex::erase(std::string_view name, std::uint32_t slot) {
-    std::size_t hole = name_hash(name) & mask();
-    while (places_[hole].slot != slot) hole = (hole + 1) & mask();
-    for (std::size_t at = (hole + 1) & mask(); places_[at].slot != nobody; at = (at + 1) & mask()) {
-        const std::size_t from_home = (at - places_[at].hash) & mask();
-        const std::size_t from_hole = (at - hole) & mask();
-        if (from_home < from_hole) continue;
-        places_[hole] = places_[at];
-        hole = at;
-    }
-    places_[hole] = {};
-    --used_;
-}
-
-Directory::Directory(const Bounds& bounds, std::uint64_t first_epoch)
-    : bounds_(bounds), next_epoch_(first_epoch) {
+void Directory::found(std::uint64_t first_epoch) {
+    journal_.change(head_.empty) = {.newest = no_room, .oldest = no_room};
+    journal_.change(head_.counters).next_epoch = first_epoch;
     open_room(Name("lobby"), Instant());
 }
 
-MemberId Directory::add_member(BusReader& reader) {
-    std::uint32_t slot = free_member_;
-    if (slot == nobody) {
-        slot = static_cast<std::uint32_t>(members_.size());
-        members_.emplace_back();
-    } else {
-        free_member_ = members_[slot].first_seat;
-    }
-    DirectoryMember& member = members_[slot];
-    member.nick = Name("guest-" + std::to_string(++guests_));
+MemberId Directory::add_member(Slot reader) {
+    const Slot slot = members_.take();
+    if (slot == no_slot) return {};
+    DirectoryMember& member = members_.change(slot);
     member.tells = 0;
-    member.first_seat = nobody;
-    member.reader = &reader;
-    nicks_.insert(member.nick.view(), slot);
+    member.first_seat = no_slot;
+    member.reader = reader;
+    nicks_.insert(slot, Name("guest-" + std::to_string(++journal_.change(head_.counters).guests)));
     return {.slot = slot, .tenant = member.tenant};
 }
 
 void Directory::remove_member(MemberId id) {
-    DirectoryMember& leaving = members_[id.slot];
-    assert(leaving.tenant == id.tenant && leaving.reader != nullptr && leaving.first_seat == nobody);
-    nicks_.erase(leaving.nick.view(), id.slot);
-    leaving.reader = nullptr;
+    DirectoryMember& leaving = members_.change(id.slot);
+    assert(leaving.tenant == id.tenant && leaving.reader != no_slot && leaving.first_seat == no_slot);
+    nicks_.erase(id.slot);
+    leaving.reader = no_slot;
     ++leaving.tenant;
-    leaving.first_seat = free_member_;
-    free_member_ = id.slot;
+    members_.give_back(id.slot);
 }
 
-DirectoryMember* Directory::member(MemberId id) {
-    if (id.slot >= members_.size()) return nullptr;
-    DirectoryMember& member = members_[id.slot];
-    return member.tenant == id.tenant && member.reader != nullptr ? &member : nullptr;
+const DirectoryMember* Directory::member(MemberId id) const {
+    if (id.slot >= members_.end()) return nullptr;
+    const DirectoryMember& member = members_[id.slot];
+    return member.tenant == id.tenant && member.reader != no_slot ? &member : nullptr;
 }
 
 MemberId Directory::find_member(std::string_view nick) const {
-    const std::uint32_t slot =
-        nicks_.find(nick, [this](std::uint32_t at) { return members_[at].nick.view(); });
-    if (slot == nobody) return {};
+    const Slot slot = nicks_.find(nick);
+    if (slot == no_slot) return {};
     return {.slot = slot, .tenant = members_[slot].tenant};
 }
 
 bool Directory::rename(MemberId id, const Name& nick) {
     const MemberId holder = find_member(nick.view());
-    if (holder.slot != nobody && holder != id) return false;
-    Name& name = members_[id.slot].nick;
-    nicks_.erase(name.view(), id.slot);
-    name = nick;
-    nicks_.insert(name.view(), id.slot);
+    if (holder.slot != no_slot && holder != id) return false;
+    nicks_.erase(id.slot);
+    nicks_.insert(id.slot, nick);
     return true;
 }
 
-RoomId Directory::find_room(std::string_view name) const {
-    static_assert(no_room == nobody);
-    return room_names_.find(name, [this](std::uint32_t at) { return rooms_[at].name.view(); });
+MemberId Directory::member_of(Slot reader, Slot& from) const {
+    for (; from < members_.end(); ++from) {
+        if (members_[from].reader == reader) return {.slot = from, .tenant = members_[from].tenant};
+    }
+    return {};
 }
 
 RoomId Directory::open_room(const Name& name, Instant now) {
-    while (oldest_empty_ != no_room &&
-           after(rooms_[oldest_empty_].empty_since, bounds_.empty_room_kept) <= now) {
-        forget(oldest_empty_);
+    while (head_.empty.oldest != no_room &&
+           (after(rooms_[head_.empty.oldest].empty_since, empty_room_kept_) <= now)) {
+        forget(head_.empty.oldest);
+        journal_.commit();
     }
-    if (rooms_.size() - free_rooms_.size() >= bounds_.rooms) {
-        if (oldest_empty_ == no_room) return no_room;
-        forget(oldest_empty_);
+    if (rooms_.available() == 0) {
+        if (head_.empty.oldest == no_room) return no_room;
+        forget(head_.empty.oldest);
+        journal_.commit();
     }
-    RoomId id = static_cast<RoomId>(rooms_.size());
-    if (free_rooms_.empty()) {
-        rooms_.emplace_back();
-    } else {
-        id = free_rooms_.back();
-        free_rooms_.pop_back();
-    }
-    DirectoryRoom& opened = rooms_[id];
-    opened.name = name;
-    opened.open = true;
-    opened.last = {.epoch = next_epoch_++, .seq = 0};
-    room_names_.insert(name.view(), id);
+    const RoomId id = rooms_.take();
+    rooms_.change(id) = {.name = {},
+                         .last = {.epoch = journal_.change(head_.counters).next_epoch++, .seq = 0},
+                         .history = {},
+                         .members = 0,
+                         .first_seat = no_slot,
+                         .first_audience = no_slot,
+                         .empty_since = now,
+                         .newer_empty = no_room,
+                         .older_empty = no_room,
+                         .next_free = no_slot};
+    topics_.change(id).size = 0;
+    room_names_.insert(id, name);
     note_empty(id, now);
     return id;
 }
 
+void Directory::set_topic(RoomId id, std::string_view topic) {
+    DirectoryTopic& changed = topics_.change(id);
+    changed.size = static_cast<std::uint16_t>(topic.copy(changed.text.data(), changed.text.size()));
+}
+
+Position Directory::next_position(RoomId id) {
+    Position& last = rooms_.change(id, &DirectoryRoom::last);
+    ++last.seq;
+    return last;
+}
+
+void Directory::make_room_for(const Entry& entry) {
+    while (head_.empty.oldest != no_room && history_.is_short_of(rooms_[entry.room].history, entry)) {
+        forget(head_.empty.oldest);
+        journal_.commit();
+    }
+}
+
 void Directory::remember(const Entry& entry, const History::Bounds& bounds) {
-    while (history_bytes_ >= bounds_.history_bytes && oldest_empty_ != no_room) forget(oldest_empty_);
-    History& history = rooms_[entry.room].history;
-    const std::size_t before = history.memory();
-    History::Bounds tight = bounds;
-    tight.may_grow = history_bytes_ < bounds_.history_bytes;
-    history.add(entry, tight);
-    history_bytes_ += history.memory() - before;
+    history_.add(rooms_.change(entry.room, &DirectoryRoom::history), entry, bounds);
 }
 
 std::vector<Directory::Listed> Directory::list_rooms() const {
     std::vector<Listed> listed;
-    for (const DirectoryRoom& room : rooms_) {
-        if (room.members > 0) listed.push_back({.name = room.name, .members = room.members});
+    for (RoomId id = 0; id < rooms_.end(); ++id) {
+        const DirectoryRoom& room = rooms_[id];
+        if (room.members > 0) listed.push_back({.name = room.name.name, .members = room.members});
     }
     return listed;
 }
 
-std::uint32_t Directory::take_seat() {
-    const std::uint32_t taken = free_seat_;
-    if (taken == nobody) {
-        seats_.emplace_back();
-        return static_cast<std::uint32_t>(seats_.size() - 1);
-    }
-    free_seat_ = seats_[taken].next_of_member;
-    return taken;
-}
-
 void Directory::sit_down(MemberId id, RoomId room_id) {
     assert(!sits_in(id, room_id));
-    const std::uint32_t taken = take_seat();
-    DirectoryMember& sitter = members_[id.slot];
-    DirectoryRoom& there = rooms_[room_id];
-    if (there.members++ == 0) note_inhabited(room_id);
-    if (there.first_seat != nobody) seats_[there.first_seat].previous_in_room = taken;
-    seats_[taken] = {.member = id.slot,
-                     .room = room_id,
-                     .next_of_member = sitter.first_seat,
-                     .next_in_room = there.first_seat,
-                     .previous_in_room = nobody};
+    const Slot taken = seats_.take();
+    assert(taken != no_slot);
+    DirectoryMember& sitter = members_.change(id.slot);
+    if (rooms_[room_id].members == 0) note_inhabited(room_id);
+    DirectoryRoom& there = rooms_.change(room_id);
+    ++there.members;
+    if (there.first_seat != no_slot) seats_.change(there.first_seat).previous_in_room = taken;
+    seats_.change(taken) = {.member = id.slot,
+                            .room = room_id,
+                            .next_of_member = sitter.first_seat,
+                            .next_in_room = there.first_seat,
+                            .previous_in_room = no_slot,
+                            .next_free = no_slot};
     sitter.first_seat = there.first_seat = taken;
-    count_in(there, *sitter.reader);
+    count_in(room_id, sitter.reader);
 }
 
 void Directory::stand_up(MemberId id, RoomId room_id, Instant now) {
-    DirectoryMember& sitter = members_[id.slot];
-    DirectoryRoom& there = rooms_[room_id];
-    std::uint32_t* link = &sitter.first_seat;
-    while (seats_[*link].room != room_id) link = &seats_[*link].next_of_member;
-    const std::uint32_t left = *link;
-    DirectorySeat& seat = seats_[left];
-    *link = seat.next_of_member;
-    if (seat.next_in_room != nobody) seats_[seat.next_in_room].previous_in_room = seat.previous_in_room;
-    (seat.previous_in_room == nobody ? there.first_seat : seats_[seat.previous_in_room].next_in_room) =
-        seat.next_in_room;
-    seat.next_of_member = free_seat_;
-    free_seat_ = left;
-    count_out(there, *sitter.reader);
+    const Slot reader = members_[id.slot].reader;
+    Slot left = members_[id.slot].first_seat;
+    Slot before = no_slot;
+    for (; seats_[left].room != room_id; left = seats_[left].next_of_member) before = left;
+    const DirectorySeat seat = seats_[left];
+    if (before == no_slot) {
+        members_.change(id.slot, &DirectoryMember::first_seat) = seat.next_of_member;
+    } else {
+        seats_.change(before).next_of_member = seat.next_of_member;
+    }
+    DirectoryRoom& there = rooms_.change(room_id);
+    if (seat.next_in_room != no_slot)
+        seats_.change(seat.next_in_room).previous_in_room = seat.previous_in_room;
+    if (seat.previous_in_room == no_slot) {
+        there.first_seat = seat.next_in_room;
+    } else {
+        seats_.change(seat.previous_in_room).next_in_room = seat.next_in_room;
+    }
+    seats_.give_back(left);
+    count_out(room_id, reader);
     if (--there.members == 0) note_empty(room_id, now);
 }
 
 bool Directory::sits_in(MemberId id, RoomId room_id) const {
-    std::uint32_t seat = members_[id.slot].first_seat;
-    while (seat != nobody && seats_[seat].room != room_id) seat = seats_[seat].next_of_member;
-    return seat != nobody;
+    Slot seat = members_[id.slot].first_seat;
+    while (seat != no_slot && seats_[seat].room != room_id) seat = seats_[seat].next_of_member;
+    return seat != no_slot;
 }
 
 std::vector<RoomId> Directory::rooms_of(MemberId id) const {
     std::vector<RoomId> rooms;
-    for (std::uint32_t seat = members_[id.slot].first_seat; seat != nobody;
-         seat = seats_[seat].next_of_member) {
+    for (Slot seat = members_[id.slot].first_seat; seat != no_slot; seat = seats_[seat].next_of_member)
         rooms.push_back(seats_[seat].room);
-    }
     return rooms;
 }
 
 std::vector<Name> Directory::nicks_in(RoomId room_id, std::size_t count) const {
     std::vector<Name> nicks;
     nicks.reserve(std::min<std::size_t>(count, rooms_[room_id].members));
-    for (std::uint32_t seat = rooms_[room_id].first_seat; seat != nobody && nicks.size() < count;
+    for (Slot seat = rooms_[room_id].first_seat; seat != no_slot && nicks.size() < count;
          seat = seats_[seat].next_in_room) {
-        nicks.push_back(members_[seats_[seat].member].nick);
+        nicks.push_back(members_[seats_[seat].member].nick.name);
     }
     return nicks;
 }
 
-void Directory::count_in(DirectoryRoom& there, BusReader& reader) {
-    for (DirectoryRoom::Audience& audience : there.audiences) {
-        if (audience.reader == &reader) {
-            ++audience.members;
-            return;
-        }
+// Along both lists at once: with few reactors the room's is short, with one for each connection the reader's.
+Slot Directory::audience(RoomId room, Slot reader) const {
+    Slot of_room = rooms_[room].first_audience;
+    Slot of_reader = first_audiences_[reader];
+    while (of_room != no_slot && of_reader != no_slot) {
+        if (audiences_[of_room].reader == reader) return of_room;
+        if (audiences_[of_reader].room == room) return of_reader;
+        of_room = audiences_[of_room].next_in_room;
+        of_reader = audiences_[of_reader].next_of_reader;
     }
-    there.audiences.push_back({.reader = &reader, .members = 1});
+    return no_slot;
 }
 
-void Directory::count_out(DirectoryRoom& there, BusReader& reader) {
-    const auto found = std::find_if(there.audiences.begin(), there.audiences.end(),
-                                    [&](const auto& audience) { return audience.reader == &reader; });
-    if (--found->members > 0) return;
-    *found = there.audiences.back();
-    there.audiences.pop_back();
+// There is an audience to be had: it takes a seat to need one.
+void Directory::count_in(RoomId room_id, Slot reader) {
+    if (const Slot known = audience(room_id, reader); known != no_slot) {
+        ++audiences_.change(known).members;
+        return;
+    }
+    const Slot added = audiences_.take();
+    Slot& first_in_room = rooms_.change(room_id, &DirectoryRoom::first_audience);
+    Slot& first_of_reader = first_audiences_.change(reader);
+    audiences_.change(added) = {.reader = reader,
+                                .room = room_id,
+                                .members = 1,
+                                .next_in_room = first_in_room,
+                                .previous_in_room = no_slot,
+                                .next_of_reader = first_of_reader,
+                                .previous_of_reader = no_slot,
+                                .next_free = no_slot};
+    if (first_in_room != no_slot) audiences_.change(first_in_room).previous_in_room = added;
+    if (first_of_reader != no_slot) audiences_.change(first_of_reader).previous_of_reader = added;
+    first_in_room = first_of_reader = added;
+}
+
+void Directory::count_out(RoomId room_id, Slot reader) {
+    const Slot found = audience(room_id, reader);
+    if (--audiences_.change(found).members > 0) return;
+    const DirectoryAudience gone = audiences_[found];
+    if (gone.next_in_room != no_slot)
+        audiences_.change(gone.next_in_room).previous_in_room = gone.previous_in_room;
+    if (gone.previous_in_room == no_slot) {
+        rooms_.change(room_id, &DirectoryRoom::first_audience) = gone.next_in_room;
+    } else {
+        audiences_.change(gone.previous_in_room).next_in_room = gone.next_in_room;
+    }
+    if (gone.next_of_reader != no_slot)
+        audiences_.change(gone.next_of_reader).previous_of_reader = gone.previous_of_reader;
+    if (gone.previous_of_reader == no_slot) {
+        first_audiences_.change(reader) = gone.next_of_reader;
+    } else {
+        audiences_.change(gone.previous_of_reader).next_of_reader = gone.next_of_reader;
+    }
+    audiences_.give_back(found);
 }
 
 void Directory::note_empty(RoomId id, Instant now) {
     if (id == lobby) return;
-    DirectoryRoom& empty = rooms_[id];
+    DirectoryMemory::Head::Empty& list = journal_.change(head_.empty);
+    DirectoryRoom& empty = rooms_.change(id);
     empty.empty_since = now;
     empty.newer_empty = no_room;
-    empty.older_empty = newest_empty_;
-    (newest_empty_ == no_room ? oldest_empty_ : rooms_[newest_empty_].newer_empty) = id;
-    newest_empty_ = id;
+    empty.older_empty = list.newest;
+    if (list.newest == no_room) {
+        list.oldest = id;
+    } else {
+        rooms_.change(list.newest).newer_empty = id;
+    }
+    list.newest = id;
 }
 
 void Directory::note_inhabited(RoomId id) {
     if (id == lobby) return;
+    DirectoryMemory::Head::Empty& list = journal_.change(head_.empty);
     const DirectoryRoom& room = rooms_[id];
-    (room.newer_empty == no_room ? newest_empty_ : rooms_[room.newer_empty].older_empty) = room.older_empty;
-    (room.older_empty == no_room ? oldest_empty_ : rooms_[room.older_empty].newer_empty) = room.newer_empty;
+    if (room.newer_empty == no_room) {
+        list.newest = room.older_empty;
+    } else {
+        rooms_.change(room.newer_empty).older_empty = room.older_empty;
+    }
+    if (room.older_empty == no_room) {
+        list.oldest = room.newer_empty;
+    } else {
+        rooms_.change(room.older_empty).newer_empty = room.newer_empty;
+    }
 }
 
 void Directory::forget(RoomId id) {
     note_inhabited(id);
-    room_names_.erase(rooms_[id].name.view(), id);
-    history_bytes_ -= rooms_[id].history.memory();
-    rooms_[id] = {};
-    free_rooms_.push_back(id);
+    room_names_.erase(id);
+    history_.clear(rooms_.change(id, &DirectoryRoom::history));
+    // Whoever remembers it takes it for another one: no epoch is given twice.
+    rooms_.change(id, &DirectoryRoom::last) = {};
+    rooms_.give_back(id);
 }
 
 }  // namespace confab::chat

@@ -31,12 +31,19 @@ void replace(std::vector<T*>& list, T* old, T* now) {
 
 }  // namespace
 
-Hub::Hub(Chat& chat, Reactor& reactor) : chat_(chat), reactor_(reactor) { chat_.attach(reader_); }
+Hub::Hub(Chat& chat, Reactor& reactor)
+    : chat_(chat),
+      reactor_(reactor),
+      bell_(chat.spans_processes() ? std::optional<Bell>(std::in_place) : std::nullopt),
+      reader_(reactor, news_, bell_ ? bell_->name() : 0) {
+    chat_.attach(reader_);
+}
 
 Hub::~Hub() {
     assert(size_ == 0);
     chat_.detach(reader_);
     reactor_.cancel(patience_);
+    if (bell_) close_bell();
     while (reader_.news_posted() || turn_scheduled_ || patience_.state != Operation::State::idle)
         reactor_.turn();
 }
@@ -57,15 +64,20 @@ auto Hub::when_caught_up(Verb verb) {
     return result;
 }
 
-Place Hub::enter(Member& member) {
-    Chat::Entered entered = *when_caught_up([this] { return chat_.enter(reader_); });
+std::expected<Place, Refusal> Hub::enter(Member& member) {
+    auto answer = when_caught_up([this] { return chat_.enter(reader_); });
+    if (!answer) return std::unexpected(answer.error());
+    Chat::Entered& entered = *answer;
     Session& session = member.session_;
     session.id = entered.id;
     session.nick = entered.nick;
     if (session.id.slot >= members_.size()) members_.resize(session.id.slot + 1, nullptr);
     members_[session.id.slot] = &member;
     member.in_ = true;
-    if (size_++ == 0) reactor_.hold();  // other reactors may post news from now on
+    if (size_++ == 0) {
+        reactor_.hold();  // other reactors may post news from now on
+        if (bell_) listen();
+    }
     counters_.entered.add();
     sit_down(member, entered.place);
     return std::move(entered.place);
@@ -79,7 +91,10 @@ void Hub::leave(Member& member, Reason reason) {
     members_[session.id.slot] = nullptr;
     member.in_ = false;
     member.ended_ = reason;
-    if (--size_ == 0) reactor_.release_hold();
+    if (--size_ == 0) {
+        reactor_.release_hold();
+        reactor_.cancel(ear_);
+    }
     counters_.left.add();
     schedule_turn();
 }
@@ -163,6 +178,29 @@ void Hub::run_news(Job& job) noexcept {
     Hub& hub = static_cast<HubJob&>(job).hub;
     hub.reader_.take_news();
     hub.schedule_turn();
+}
+
+// The bell is listened to while there are members.
+void Hub::listen() {
+    if (ear_.state != Operation::State::idle) return;
+    ear_.fd = bell_->descriptor();
+    if (reactor_.submit(ear_)) rung(ear_);
+}
+
+void Hub::rung(Operation& operation) noexcept {
+    Hub& hub = static_cast<Ear&>(operation).hub;
+    if (hub.size_ == 0) return;
+    hub.bell_->silence();
+    hub.chat_.hear(hub.reader_);
+    hub.schedule_turn();
+    hub.listen();
+}
+
+// Through the reactor, which knows the descriptor.
+void Hub::close_bell() {
+    Operation close(Operation::Kind::close, bell_->release().release(), [](Operation&) noexcept {});
+    if (reactor_.submit(close)) return;
+    while (close.state != Operation::State::idle) reactor_.turn();
 }
 
 void Hub::run_turn(Job& job) noexcept { static_cast<HubJob&>(job).hub.turn(); }

@@ -15,6 +15,7 @@
 #include <deque>
 #include <expected>
 #include <memory>
+#include <optional>
 #include <source_location>
 #include <span>
 #include <string_view>
@@ -33,7 +34,8 @@ class Member;
 /// Threads: its reactor's, except `counters`.
 class Hub {
   public:
-    /// Both outlive it.
+    /// Both outlive it. Throws std::system_error when there are no descriptors, std::runtime_error when there
+    /// are as many hubs as can be.
     Hub(Chat& chat, Reactor& reactor);
     Hub(const Hub&) = delete;
     Hub& operator=(const Hub&) = delete;
@@ -88,7 +90,7 @@ class Hub {
     };
 
     // What members do.
-    Place enter(Member& member);
+    std::expected<Place, Refusal> enter(Member& member);
     void leave(Member& member, Reason reason);
     std::expected<Place, Refusal> join(Member& member, const Name& room);
     void part(Member& member, RoomId room);
@@ -102,6 +104,9 @@ class Hub {
 
     // News.
     static void run_news(Job& job) noexcept;
+    static void rung(Operation& operation) noexcept;
+    void listen();
+    void close_bell();
     static void run_turn(Job& job) noexcept;
     void schedule_turn();
     void turn();
@@ -134,6 +139,10 @@ class Hub {
         HubJob(Hub& owner, Run function) : Job(function), hub(owner) {}
         Hub& hub;
     };
+    struct Ear : Operation {
+        explicit Ear(Hub& owner) : Operation(Kind::receive, -1, &rung), hub(owner) {}
+        Hub& hub;
+    };
     struct Patience : Operation {
         explicit Patience(Hub& owner) : Operation(Kind::sleep, -1, &patience_over), hub(owner) {}
         Hub& hub;
@@ -144,7 +153,9 @@ class Hub {
     Counters counters_;
     HubJob news_{*this, &run_news};
     HubJob turn_{*this, &run_turn};
-    BusReader reader_{reactor_, news_};
+    std::optional<Bell> bell_;  // when there are other processes
+    Ear ear_{*this};            // while there are members
+    BusReader reader_;
     bool turn_scheduled_ = false;
 
     std::vector<Member*> members_;  // by slot of their id

@@ -24,6 +24,8 @@ struct Limits {
     /// are answered at the pace they read, and are not dropped for it.
     std::size_t reply_bytes_queued = 64 * 1024;
 
+    /// Members at once: room for them is set aside.
+    std::size_t members = 100'000;
     /// Rooms one member may be in: leaving and renaming cost an announcement each.
     std::size_t rooms_per_member = 20;
     /// Rooms in all, the kept empty ones included: a few kilobytes each, and anybody may open one.

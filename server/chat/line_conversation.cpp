@@ -79,10 +79,15 @@ void LineConversation::reply(const Parts&... parts) {
     member_.reply(line);
 }
 
-void LineConversation::begin() {
-    const Place place = member_.enter();
-    reply("* welcome to confab, ", session_.nick.view(), ": you are in ", place.name.view(), " with ",
-          people(place.members), ". /help lists the commands");
+LineConversation::Next LineConversation::begin() {
+    const auto place = member_.enter();
+    if (!place) {
+        refuse(place.error(), {});
+        return Next::end;
+    }
+    reply("* welcome to confab, ", session_.nick.view(), ": you are in ", place->name.view(), " with ",
+          people(place->members), ". /help lists the commands");
+    return Next::receive;
 }
 
 LineConversation::Next LineConversation::receive(Bytes bytes) { return obey(text_of(bytes)); }
@@ -312,6 +317,8 @@ void LineConversation::refuse(Refusal refusal, std::string_view what) {
                          " rooms already: /part one first");
         case Refusal::too_many_rooms_in_all:
             return reply("! there are too many rooms: join one of them");
+        case Refusal::too_many_members:
+            return reply("! the chat is full: come back later");
         case Refusal::topic_too_long:
             return reply("! topic too long: ", std::to_string(limits.topic_length), " bytes at most");
         case Refusal::behind:

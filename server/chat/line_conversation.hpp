@@ -28,8 +28,8 @@ class LineConversation {
     /// `member` may be in already.
     explicit LineConversation(Member& member) : member_(member), session_(member.session()) {}
 
-    /// He comes in and is welcomed.
-    void begin();
+    /// He comes in and is welcomed, or is told why not: `end`.
+    Next begin();
 
     /// `bytes` have come. They are used or copied when this returns. Requires: the last answer was `receive`.
     Next receive(Bytes bytes);

@@ -24,7 +24,7 @@ void Member::reply(std::string_view text) { reply(SharedBytes::copy_of(std::as_b
 
 void Member::notify(const Notice& notice) { reply(face_.encode(notice)); }
 
-Place Member::enter() { return hub_.enter(*this); }
+std::expected<Place, Refusal> Member::enter() { return hub_.enter(*this); }
 
 void Member::leave(Reason reason) {
     if (in_) hub_.leave(*this, reason);

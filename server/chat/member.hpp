@@ -45,8 +45,8 @@ class Member {
     void reply(std::string_view text);
     void notify(const Notice& notice);
 
-    /// Comes in as a guest, to the lobby. Once.
-    Place enter();
+    /// Comes in as a guest, to the lobby. Once; again when he was refused.
+    std::expected<Place, Refusal> enter();
     /// Leaves all rooms and the chat. Without effect when he is out.
     void leave(Reason reason);
 

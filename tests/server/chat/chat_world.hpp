@@ -21,6 +21,16 @@
 
 namespace confab::chat {
 
+/// A chat and the memory it lives in.
+struct WholeChat {
+    explicit WholeChat(const Limits& limits = {}, std::uint64_t first_epoch = 1)
+        : memory(limits, first_epoch), chat(memory) {}
+    operator Chat&() { return chat; }  // NOLINT(google-explicit-constructor)
+
+    ChatMemory memory;
+    Chat chat;
+};
+
 /// A reactor with its hub.
 struct Site {
     explicit Site(Chat& chat) : reactor(ReactorOptions{}), hub(chat, reactor) {}

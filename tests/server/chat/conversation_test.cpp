@@ -9,7 +9,7 @@ constexpr std::uint64_t first_epoch = 35;  // "z", and "10" for the next room
 
 struct World {
     explicit World(const Limits& limits = {}) : chat(limits, first_epoch), site(chat) {}
-    Chat chat;
+    WholeChat chat;
     Site site;
 };
 

@@ -6,57 +6,89 @@
 #include <random>
 #include <string>
 
-#include "reactor/reactor.hpp"
+#include "server/chat/chat_memory.hpp"
+#include "server/chat/chat_memory_parts.hpp"
 
 namespace confab::chat {
 namespace {
 
 using namespace std::chrono_literals;
 
+// A directory, with one reader.
 struct World {
-    explicit World(const Directory::Bounds& bounds = {.rooms = 100,
-                                                      .history_bytes = 1 << 20,
-                                                      .empty_room_kept = 1h})
-        : directory(bounds, 1) {}
-    MemberId member() { return directory.add_member(reader); }
+    static Limits small() {
+        Limits limits;
+        limits.rooms = 100;
+        limits.history_bytes_in_all = 1 << 20;
+        limits.members = 1000;
+        return limits;
+    }
+    explicit World(const Limits& limits = small())
+        : memory(limits, 1),
+          journal(memory.parts().head.journal),
+          directory(memory.parts().directory, journal, limits.empty_room_kept) {
+        directory.add_reader(reader);
+    }
+    MemberId member() {
+        const MemberId added = directory.add_member(reader);
+        journal.commit();
+        return added;
+    }
     RoomId room(std::string_view name, Instant now = Instant()) {
         return directory.open_room(Name(name), now);
     }
+    void say(const Entry& entry, const History::Bounds& bounds = {.messages = 1000, .bytes = 64 * 1024}) {
+        directory.make_room_for(entry);
+        directory.remember(entry, bounds);
+        journal.commit();
+    }
 
-    Reactor reactor{ReactorOptions{}};
-    Job job{[](Job&) noexcept {}};
-    BusReader reader{reactor, job};
+    ChatMemory memory;
+    Journal journal;
     Directory directory;
+    const Slot reader = 0;
 };
 
-std::size_t remembered(const History& history) {
+std::size_t count_records(const std::vector<std::byte>& bytes) {
     std::size_t count = 0;
-    const std::vector<std::byte> bytes = history.last(history.messages());
     for (std::span<const std::byte> records = bytes; !records.empty(); ++count) take_record(records);
     return count;
 }
 
+// Some blocks of history.
+struct Blocks {
+    explicit Blocks(std::size_t count) : memory(count) {}
+    std::vector<HistoryBlock> memory;
+    Pool<HistoryBlock>::Head head{};
+    Journal::Memory journal_memory{};
+    Journal journal{journal_memory};
+    History history{memory, head, journal};
+};
+
 }  // namespace
 
 TEST_CASE("an index of names finds what a map finds, through any insertions and erasures") {
+    World world;
     std::mt19937 random(3);
-    std::map<std::string, std::uint32_t> expected;
-    std::map<std::uint32_t, std::string> names;
-    NameIndex index;
-    const auto name_of = [&](std::uint32_t slot) { return std::string_view(names.at(slot)); };
-    for (std::uint32_t round = 0; round < 50'000; ++round) {
+    std::map<std::string, MemberId> expected;
+    std::vector<MemberId> nameless;
+    for (int i = 0; i < 300; ++i) nameless.push_back(world.member());
+    for (int round = 0; round < 50'000; ++round) {
         const std::string name = "n" + std::to_string(random() % 300);
         const auto known = expected.find(name);
-        REQUIRE(index.find(name, name_of) == (known == expected.end() ? NameIndex::nobody : known->second));
+        const MemberId found = world.directory.find_member(name);
+        REQUIRE(found == (known == expected.end() ? MemberId{} : known->second));
         if (known == expected.end()) {
-            expected[name] = round;
-            names[round] = name;
-            index.insert(name, round);
+            const std::size_t pick = random() % nameless.size();
+            REQUIRE(world.directory.rename(nameless[pick], Name(name)));
+            expected[name] = nameless[pick];
+            nameless.erase(nameless.begin() + static_cast<std::ptrdiff_t>(pick));
         } else if (random() % 2 == 0) {
-            index.erase(name, known->second);
-            names.erase(known->second);
+            REQUIRE(world.directory.rename(found, Name("x" + std::to_string(found.slot))));
+            nameless.push_back(found);
             expected.erase(known);
         }
+        world.journal.commit();
     }
 }
 
@@ -85,8 +117,12 @@ TEST_CASE("seats link members and rooms both ways") {
         directory.sit_down(member, Directory::lobby);
     }
     CHECK(directory.room(tea).members == 3);
-    REQUIRE(directory.room(tea).audiences.size() == 1);
-    CHECK(directory.room(tea).audiences.front().members == 3);
+    const auto readers_in = [&](RoomId room) {
+        std::vector<Slot> readers;
+        directory.for_readers_in(room, [&](Slot reader) { readers.push_back(reader); });
+        return readers;
+    };
+    CHECK(readers_in(tea) == std::vector<Slot>{world.reader});
     directory.stand_up(members[1], tea, Instant());
     CHECK_FALSE(directory.sits_in(members[1], tea));
     CHECK(directory.rooms_of(members[1]) == std::vector<RoomId>{Directory::lobby});
@@ -95,7 +131,7 @@ TEST_CASE("seats link members and rooms both ways") {
     directory.stand_up(members[0], tea, Instant());
     directory.stand_up(members[2], tea, Instant());
     CHECK(directory.room(tea).members == 0);
-    CHECK(directory.room(tea).audiences.empty());
+    CHECK(readers_in(tea).empty());
     CHECK(directory.nicks_in(tea, 10).empty());
     CHECK(directory.find_room("tea") == tea);
     directory.sit_down(members[0], tea);
@@ -103,7 +139,9 @@ TEST_CASE("seats link members and rooms both ways") {
 }
 
 TEST_CASE("the room that has been empty longest is forgotten when there are too many") {
-    World world({.rooms = 4, .history_bytes = 1 << 20, .empty_room_kept = 1h});
+    Limits limits = World::small();
+    limits.rooms = 4;
+    World world(limits);
     Directory& directory = world.directory;
     const MemberId member = world.member();
     const RoomId a = world.room("a");
@@ -133,38 +171,39 @@ TEST_CASE("a room that has been empty for long is forgotten, and its name then h
 }
 
 TEST_CASE("history of all rooms together is bounded: empty rooms go, then a room's own oldest messages") {
-    World world({.rooms = 100, .history_bytes = 8 * 1024, .empty_room_kept = 1h});
+    Limits limits = World::small();
+    limits.history_bytes_in_all = 8 * 1024;
+    World world(limits);
     Directory& directory = world.directory;
     const RoomId idle = world.room("idle");
     const RoomId busy = world.room("busy");
     directory.sit_down(world.member(), busy);
     const std::string text(500, 'x');
-    const History::Bounds bounds{.messages = 1000, .bytes = 64 * 1024, .may_grow = true};
-    const auto say = [&](RoomId room) {
-        directory.remember({.room = room, .nick = "anna", .text = text}, bounds);
-    };
-    say(idle);
-    for (int i = 0; i < 100; ++i) say(busy);
+    world.say({.room = idle, .nick = "anna", .text = text});
+    for (int i = 0; i < 100; ++i) world.say({.room = busy, .nick = "anna", .text = text});
     CHECK(directory.find_room("idle") == no_room);
-    const History& history = directory.room(busy).history;
-    CHECK(history.memory() <= 16 * 1024);
-    CHECK(history.messages() > 5);
-    CHECK(remembered(history) == history.messages());
+    const RoomHistory& history = directory.room(busy).history;
+    CHECK(History::bytes(history) <= limits.history_bytes_in_all);
+    CHECK(history.messages > 5);
+    CHECK(count_records(directory.recall(busy, 1000)) == history.messages);
 }
 
 TEST_CASE("history keeps the newest messages in order, in a bounded number of bytes") {
-    History history;
+    Blocks blocks(100);
+    RoomHistory room{};
     std::vector<std::string> texts;
     std::mt19937 random(11);
     for (std::uint64_t seq = 1; seq <= 3000; ++seq) {
-        texts.emplace_back(random() % 300, static_cast<char>('a' + seq % 26));
-        history.add({.position = {.epoch = 1, .seq = seq}, .nick = "n", .text = texts.back()},
-                    {.messages = 40, .bytes = 8 * 1024, .may_grow = true});
-        REQUIRE(history.messages() <= 40);
-        REQUIRE(history.memory() <= 8 * 1024);
-        const std::vector<std::byte> bytes = history.last(10);
+        texts.emplace_back(random() % (seq % 50 == 0 ? 3000 : 300), static_cast<char>('a' + seq % 26));
+        blocks.history.add(room, {.position = {.epoch = 1, .seq = seq}, .nick = "n", .text = texts.back()},
+                           {.messages = 40, .bytes = 8 * 1024});
+        blocks.journal.commit();
+        REQUIRE(room.messages <= 40);
+        REQUIRE(room.blocks == blocks.head.taken);
+        REQUIRE(History::bytes(room) <= 8 * 1024);
+        const std::vector<std::byte> bytes = blocks.history.last(room, 10);
         std::span<const std::byte> records = bytes;
-        for (std::uint64_t expected = seq - std::min<std::uint64_t>({seq, 10, history.messages()}) + 1;
+        for (std::uint64_t expected = seq - std::min<std::uint64_t>({seq, 10, room.messages}) + 1;
              expected <= seq; ++expected) {
             const Entry entry = take_record(records);
             REQUIRE(entry.position.seq == expected);
@@ -172,17 +211,20 @@ TEST_CASE("history keeps the newest messages in order, in a bounded number of by
         }
         REQUIRE(records.empty());
     }
-    CHECK(history.messages() > 10);
+    CHECK(room.messages > 10);
+    blocks.history.clear(room);
+    CHECK(blocks.head.taken == 0);
 }
 
 TEST_CASE("no history is kept when none is wanted, and a message larger than all of it is not kept") {
-    History history;
-    history.add({.text = "x"}, {.messages = 0, .bytes = 1024, .may_grow = true});
-    CHECK(history.messages() == 0);
-    CHECK(history.memory() == 0);
-    history.add({.text = "x"}, {.messages = 10, .bytes = 1024, .may_grow = true});
-    history.add({.text = std::string(2000, 'x')}, {.messages = 10, .bytes = 1024, .may_grow = true});
-    CHECK(history.messages() == 1);
+    Blocks blocks(100);
+    RoomHistory room{};
+    blocks.history.add(room, {.text = "x"}, {.messages = 0, .bytes = 1024});
+    CHECK(room.messages == 0);
+    CHECK(room.blocks == 0);
+    blocks.history.add(room, {.text = "x"}, {.messages = 10, .bytes = 1024});
+    blocks.history.add(room, {.text = std::string(2000, 'x')}, {.messages = 10, .bytes = 1024});
+    CHECK(room.messages == 1);
 }
 
 }  // namespace confab::chat

@@ -15,7 +15,7 @@ struct TwoSites {
     explicit TwoSites(const Limits& limits = {}) : chat(limits, 35), here(chat), there(chat) {}
     void settle() { Person::settle({&here, &there}); }
 
-    Chat chat;
+    WholeChat chat;
     Site here;
     Site there;
 };
@@ -295,7 +295,7 @@ TEST_CASE("rooms cost nothing once nobody is in them, however often people come 
     people.clear();
     world.settle();
     CHECK(world.here.hub.size() + world.there.hub.size() == 0);
-    CHECK(world.chat.rooms().empty());
+    CHECK(world.chat.chat.rooms().empty());
 }
 
 }  // namespace confab::chat

@@ -18,7 +18,7 @@ constexpr int lines_each = 300;
 constexpr std::size_t said_in_a_room = threads * lines_each;
 
 // What one member heard of his room, and what his own lines look like there.
-struct Record {
+struct Hearing {
     int room;
     std::string own;  // empty for one who only listens
     std::string heard;
@@ -32,11 +32,11 @@ struct Seat {
     void listen() { record.heard += person.hear(); }
 
     Person person;
-    Record record;
+    Hearing record;
     int said = 0;
 };
 
-std::vector<std::string> messages_in(const Record& record) {
+std::vector<std::string> messages_in(const Hearing& record) {
     const std::string prefix = "[r" + std::to_string(record.room) + "]";
     std::vector<std::string> messages;
     for (std::size_t begin = 0; begin < record.heard.size();) {
@@ -53,7 +53,7 @@ std::size_t count_lines(const std::string& text) {
 }
 
 // One thread's life: some members of each room speak, the others listen, until all have heard all.
-std::vector<Record> live(Chat& chat, std::barrier<>& everyone) {
+std::vector<Hearing> live(Chat& chat, std::barrier<>& everyone) {
     Site site(chat);
     std::vector<std::unique_ptr<Seat>> seats;
     for (int room = 0; room < rooms; ++room) {
@@ -84,7 +84,7 @@ std::vector<Record> live(Chat& chat, std::barrier<>& everyone) {
     }
     everyone.arrive_and_wait();
     Person::settle({&site});
-    std::vector<Record> records;
+    std::vector<Hearing> records;
     for (const auto& seat : seats) {
         seat->listen();
         records.push_back(seat->record);
@@ -100,9 +100,9 @@ TEST_CASE("members on many threads hear every message of their room once, all in
     limits.line_length = 128;
     limits.bus_bytes = 16 * 1024;  // so that publishers wait for readers all the time
     limits.publisher_patience = std::chrono::hours(1);
-    Chat chat(limits);
+    WholeChat chat(limits);
     std::barrier<> everyone(threads);
-    std::vector<std::vector<Record>> all(threads);
+    std::vector<std::vector<Hearing>> all(threads);
     std::vector<std::thread> workers;
     for (std::size_t i = 0; i < threads; ++i) {
         workers.emplace_back([&, i] { all[i] = live(chat, everyone); });
@@ -112,7 +112,7 @@ TEST_CASE("members on many threads hear every message of their room once, all in
     for (int room = 0; room < rooms; ++room) {
         std::vector<std::string> order;
         for (const auto& records : all) {
-            for (const Record& record : records) {
+            for (const Hearing& record : records) {
                 if (record.room != room || !record.own.empty()) continue;
                 if (order.empty()) order = messages_in(record);
                 CHECK(messages_in(record) == order);
@@ -120,7 +120,7 @@ TEST_CASE("members on many threads hear every message of their room once, all in
         }
         CHECK(order.size() == said_in_a_room);
         for (const auto& records : all) {
-            for (const Record& record : records) {
+            for (const Hearing& record : records) {
                 if (record.room != room || record.own.empty()) continue;
                 std::vector<std::string> others = order;
                 std::vector<std::string> own;
@@ -139,7 +139,7 @@ TEST_CASE("members on many threads hear every message of their room once, all in
 }
 
 TEST_CASE("people come and go on many threads, and at the end nobody and nothing is left") {
-    Chat chat(Limits{});
+    WholeChat chat;
     std::barrier<> everyone(threads);
     std::vector<std::thread> workers;
     std::atomic<std::size_t> left{0};
@@ -159,7 +159,7 @@ TEST_CASE("people come and go on many threads, and at the end nobody and nothing
     }
     for (std::thread& worker : workers) worker.join();
     CHECK(left == 0);
-    CHECK(chat.rooms().empty());
+    CHECK(chat.chat.rooms().empty());
 }
 
 }  // namespace confab::chat
