@@ -43,20 +43,27 @@ Duration limit_from(double seconds) {
 struct AppChoice {
     ApplicationMaker make;
     Transform transform = nullptr;
+    std::function<void(std::uint32_t)> process_lost{};
 };
 
 AppChoice byte_app(Transform transform) {
     const auto handler = [transform](Stream& stream) { return answer(stream, transform); };
-    return {.make = [handler] { return make_application(handler); }, .transform = transform};
+    return {.make = [handler](std::uint32_t) { return make_application(handler); }, .transform = transform};
 }
 
-AppChoice chat_app(const chat::Limits& limits) {
+AppChoice chat_app(chat::Limits limits, std::size_t connections, const Strategy& strategy) {
+    limits.members = connections;
     if (const std::string fault = limits.fault(); !fault.empty()) throw CLI::ValidationError(fault);
-    return {.make = [&limits] { return chat::make_chat_app(limits); }};
+    if (!strategy.processes.several()) {
+        return {.make = [limits](std::uint32_t) { return chat::make_chat_app(limits); }};
+    }
+    const auto memory = std::make_shared<const chat::ChatMemory>(limits);
+    return {.make = [memory](std::uint32_t process) { return chat::make_chat_app(memory, process); },
+            .process_lost = [memory](std::uint32_t process) { memory->process_lost(process); }};
 }
 
-AppChoice make_app(const ServeOptions& options) {
-    if (options.app == "chat") return chat_app(options.chat);
+AppChoice make_app(const ServeOptions& options, const Strategy& strategy) {
+    if (options.app == "chat") return chat_app(options.chat, options.connections, strategy);
     if (options.app == "echo") return byte_app(leave_as_is);
     return byte_app(to_upper);
 }
@@ -70,9 +77,6 @@ Strategy strategy_from(const ServeOptions& options) {
     if (!strategy) throw CLI::ValidationError(strategy.error());
     if (strategy->callbacks && options.app == "chat") {
         throw CLI::ValidationError("--strategy callback serves echo and upper only");
-    }
-    if (strategy->processes.several() && options.app == "chat") {
-        throw CLI::ValidationError("--app chat needs a strategy of one process");
     }
     return *strategy;
 }
@@ -95,7 +99,7 @@ void log_to_stderr() {
 void serve(const ServeOptions& options) {
     log_to_stderr();
     const Strategy strategy = strategy_from(options);
-    const AppChoice app = make_app(options);
+    const AppChoice app = make_app(options, strategy);
     raise_descriptor_limit();
     run_server({.server = {.listen = options.listen,
                            .strategy = strategy,
@@ -107,6 +111,7 @@ void serve(const ServeOptions& options) {
                 .application_name = options.app,
                 .callback_transform = app.transform,
                 .drain_limit = std::chrono::seconds(options.drain_seconds),
+                .process_lost = app.process_lost,
                 .print_ledger = options.ledger},
                app.make);
 }

@@ -83,7 +83,7 @@ class Impatience {
 
 Ledger run_in_this_process(const RunOptions& options, const ApplicationMaker& make_application) {
     const Signals signals;
-    const auto application = make_application();
+    const auto application = make_application(0);
     Server server(options.server, *application, options.callback_transform);
     server.start();
     say_where_it_listens(server.addresses(), options.server.strategy.name, options.application_name);
@@ -115,7 +115,7 @@ int serve(Handler handler, const std::string& address, const std::string& strate
             make_strategy({.name = strategy_name}, std::max(1U, std::thread::hardware_concurrency()));
         if (!strategy) throw std::invalid_argument(strategy.error());
         run_server({.server = {.listen = {address}, .strategy = *strategy}, .application_name = "handler"},
-                   [&handler] { return make_application(handler); });
+                   [&handler](std::uint32_t) { return make_application(handler); });
         return EXIT_SUCCESS;
     } catch (const std::exception& failure) {
         std::fprintf(stderr, "%s\n", failure.what());

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -11,14 +12,18 @@
 
 namespace confab {
 
-/// Makes an application. Where a strategy has several processes it is called in each.
-using ApplicationMaker = std::function<std::unique_ptr<Application>()>;
+/// Makes an application. Where a strategy has several processes it is called in each, with a number that none
+/// of the others has while it lives: small ones, below the bound on processes and connections.
+using ApplicationMaker = std::function<std::unique_ptr<Application>(std::uint32_t process)>;
 
 struct RunOptions {
     ServerOptions server{};
     std::string application_name{};          ///< for the line that says where the server listens
     Transform callback_transform = nullptr;  ///< see Server
     std::chrono::seconds drain_limit{10};
+    /// Is told the number of a process that ended without having destroyed its application. Called where the
+    /// processes are forked, which has others to look after: it must not wait.
+    std::function<void(std::uint32_t process)> process_lost{};
     bool print_ledger = false;  ///< at the end, on stderr, as a line of JSON
 };
 

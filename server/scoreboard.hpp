@@ -27,6 +27,10 @@ class Scoreboard {
     explicit Scoreboard(std::size_t lines);
 
     std::span<WorkerLine> lines() const { return lines_; }
+    /// A worker's number: its line's place.
+    std::uint32_t number_of(const WorkerLine& line) const {
+        return static_cast<std::uint32_t>(&line - lines_.data());
+    }
     /// Of all workers.
     std::size_t connections() const;
 

@@ -364,7 +364,7 @@ void Supervisor::reap() {
         if (child != children_.end()) {
             if (how.si_code != CLD_EXITED)
                 spdlog::error("the process of a connection, {}, {}", how.si_pid, ending_of(how));
-            bury(child->second);
+            bury(child->second, how);
             children_.erase(child);
         }
         for (Place& place : places_) {
@@ -374,7 +374,9 @@ void Supervisor::reap() {
 }
 
 // Takes back what it had been given.
-void Supervisor::bury(Worker& worker) {
+void Supervisor::bury(Worker& worker, const siginfo_t& how) {
+    const bool in_peace = how.si_code == CLD_EXITED && how.si_status == EXIT_SUCCESS;
+    if (!in_peace && options_.process_lost) options_.process_lost(scoreboard_.number_of(*worker.line));
     spent_ += worker.line->spent;
     worker.line->spent = {};
     worker.line->connections = 0;
@@ -387,7 +389,7 @@ void Supervisor::bury(Worker& worker) {
 void Supervisor::worker_ended(Place& place, const siginfo_t& how) {
     Worker worker = std::move(*place.worker);
     place.worker.reset();
-    bury(worker);
+    bury(worker, how);
     const bool in_peace = how.si_code == CLD_EXITED && how.si_status == EXIT_SUCCESS;
     if (draining_ && (in_peace || killed_)) return;
     if (!has_begun_ && !draining_) fail_to_start("a worker " + ending_of(how) + worker.failure);

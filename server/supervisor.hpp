@@ -93,7 +93,7 @@ class Supervisor {
     Worker* least_loaded();
 
     void reap();
-    void bury(Worker& worker);
+    void bury(Worker& worker, const siginfo_t& how);
     void no_worker(Place& place, const std::system_error& why);
     void worker_ended(Place& place, const siginfo_t& how);
     void plan_successor(Place& place, bool was_ready);

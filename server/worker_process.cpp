@@ -74,7 +74,7 @@ template <class Start>
 int serve_with(const WorkerOrders& orders, ConnectionSlots::Others others, const Fd& control, Start start) {
     try {
         const TerminationSignal terminated;
-        const auto application = orders.make_application();
+        const auto application = orders.make_application(orders.number());
         Server server(orders.options, *application, orders.callback_transform, std::move(others));
         start(server);
         return run_until_told(server, orders, control, terminated);
@@ -154,7 +154,7 @@ int serve_as_worker(const WorkerOrders& orders, Fd feed, Fd control) {
 
 int serve_one_connection(const WorkerOrders& orders, Fd connection) {
     try {
-        const auto application = orders.make_application();
+        const auto application = orders.make_application(orders.number());
         ServerContext context(orders.options, *application, {});
         const auto host = make_task_host(context.shared);
         std::optional<ConnectionSignals> signals;

@@ -15,6 +15,7 @@ struct WorkerOrders {
     Transform callback_transform;
     Scoreboard& scoreboard;
     WorkerLine& line;
+    std::uint32_t number() const { return scoreboard.number_of(line); }
 };
 
 /// What is said on the control socket, a byte a word.

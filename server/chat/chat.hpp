@@ -1,4 +1,4 @@
-// Public: the chat as a whole - what all reactors share, of this process and of others.
+// Public: the chat as a whole - what its reactors share, in this process and in others.
 #pragma once
 
 #include <cstddef>

@@ -47,7 +47,7 @@ std::size_t readers(const Limits& limits) { return limits.members + 1024; }
 Parts carve_all(const Limits& limits, Carver& carver) {
     const std::size_t seats = limits.members * limits.rooms_per_member;
     auto& head = carver.carve<Parts::Head>(1).front();
-    const auto ended = carver.carve<std::atomic<bool>>(ChatMemory::most_processes);
+    const auto ended = carver.carve<std::atomic<bool>>(readers(limits));
     const BusMemory bus{.head = head.bus,
                         .ring = carver.carve<std::byte>(bus_capacity(limits)),
                         .readers = carver.carve<ReaderSlot>(readers(limits))};
@@ -94,10 +94,12 @@ std::uint64_t ChatMemory::epoch_of_now() {
         std::chrono::duration_cast<std::chrono::microseconds>(since_1970).count());
 }
 
+std::uint32_t ChatMemory::most_processes() const { return static_cast<std::uint32_t>(parts_->ended.size()); }
+
 // Several are woken, in case that some of them are about to be killed as well, or are stopped. Without the
 // lock what it reads of the readers may be out of date by the time it rings: then it has rung for nothing,
 // and whoever joins later looks by himself.
-void ChatMemory::process_ended(std::uint32_t process) const {
+void ChatMemory::process_lost(std::uint32_t process) const {
     if (parts_->ended[process].exchange(true)) return;
     ++parts_->head.ended_processes;
     int to_wake = 8;

@@ -18,9 +18,6 @@ namespace confab::chat {
 /// made it (server/chat/journal.hpp), and the next one to look goes on from there.
 class ChatMemory {
   public:
-    /// Processes that can be told apart at a time; see Chat.
-    static constexpr std::uint32_t most_processes = 1 << 20;
-
     /// `limits` must fit together (Limits::fault). `first_epoch` must be later than all epochs of a chat that
     /// its users may remember: the time is. Made before the processes that use it are forked. Throws
     /// std::system_error when there is not that much memory.
@@ -32,10 +29,12 @@ class ChatMemory {
     static std::uint64_t epoch_of_now();
     const Limits& limits() const { return limits_; }
 
-    /// A process has ended, however it did; its members are lost. Somebody who is still there sees to that:
-    /// this takes no lock, waits for nothing and wakes a few. Any process, after the end: from where the
-    /// process is reaped.
-    void process_ended(std::uint32_t process) const;
+    /// How many processes can have a part in it, with numbers below this.
+    std::uint32_t most_processes() const;
+    /// A process has ended, or a number is free again, without its Chat having been destroyed: its members
+    /// are lost. Somebody who is still there sees to that: this takes no lock, waits for nothing and wakes a
+    /// few. Any process, after that end: from where the process is reaped.
+    void process_lost(std::uint32_t process) const;
 
     struct Parts;
     const Parts& parts() const { return *parts_; }

@@ -38,7 +38,6 @@ Strategy parse_triple(std::string_view text) {
     }
     strategy.reported_name = processes + "x" + threads + "x" + waiting;
     strategy.several_processes = processes != "1";
-    strategy.speaks_chat = !strategy.several_processes;
     strategy.process_per_client = processes == "each";
     return strategy;
 }
@@ -65,7 +64,7 @@ Strategy parse_strategy(std::string_view text) {
         .flags = {"--strategy", std::string(text)},
         .one_client_at_a_time = text == "sequential",
         .serves_in_tasks = text != "callback",
-        .speaks_chat = text != "callback" && !several,
+        .speaks_chat = text != "callback",
         .serves_as_many_as_it_has = text == "threadpool" || text == "prefork" || text == "processpool",
         .several_processes = several,
         .process_per_client = text == "fork" || text == "prefork" || text == "processpool",

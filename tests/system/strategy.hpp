@@ -32,7 +32,7 @@ struct Strategy {
     // False exactly for `callback`, whose connections are state machines.
     bool serves_in_tasks = true;
 
-    // False exactly where the chat is refused: for `callback`, and with several processes.
+    // False exactly for `callback`, which serves echo and upper only.
     bool speaks_chat = true;
 
     // True exactly when each client takes a thread or a process out of a fixed number of them.
