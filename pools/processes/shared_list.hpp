@@ -47,8 +47,9 @@ class shared_list {
     std::size_t size() const { return Held(store_).count(); }
     bool empty() const { return size() == 0; }
 
-    /// A copy. Indices count from 0; one that is not there throws std::out_of_range, here and below.
-    T get(std::size_t index) const {
+    /// A copy; const, since to change it would change nothing, and that shall not compile. Indices count from
+    /// 0; one that is not there throws std::out_of_range, here and below.
+    const T get(std::size_t index) const {
         const Held held(store_);
         return value(held, at(held, index));
     }

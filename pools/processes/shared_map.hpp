@@ -47,8 +47,9 @@ class shared_map {
     std::size_t size() const { return Held(store_).count(); }
     bool empty() const { return size() == 0; }
 
-    /// A copy; nothing: there is no such key.
-    std::optional<Value> get(const Key& key) const {
+    /// A copy; nothing: there is no such key. Const, since to change the copy would change nothing, and that
+    /// shall not compile.
+    const std::optional<Value> get(const Key& key) const {
         const auto& encoded = message_format<Key>::encode(key);
         const Held held(store_);
         const std::optional<std::size_t> place = find(held, encoded);

@@ -22,9 +22,9 @@
 
 namespace confab::threads {
 
-/// A queue of at most `capacity` values between threads; `Store` says in which order it gives them. Any
-/// thread. Nobody may use it when it dies, but for one thing: who got the last value may destroy it though
-/// the put of that value has not returned yet.
+/// A queue of at most `capacity` values between threads, the same number for ever; `Store` says in which
+/// order it gives them. Any thread. Nobody may use it when it dies, but for one thing: who got the last value
+/// may destroy it though the put of that value has not returned yet.
 ///
 /// A value is in one place at any moment: what was not put, in time or at all, never becomes visible, and is
 /// dropped. Who has waited longest does not necessarily come first.

@@ -178,7 +178,18 @@ TEST_CASE("parity 51: a put that throws does not count as work to be done") {
     CHECK(numbers.join_for(0s));
 }
 
-// Parity 52: values without an order do not go into a priority channel, unless an order comes with them.
+TEST_CASE("parity 52: a value that cannot be compared with those that are there does not stay in") {
+    const Fickle compare;
+    priority_channel<int, Fickle> numbers(10, Heap<int, Fickle>(compare));
+    CHECK(numbers.put(1));
+    *compare.throws = true;
+    CHECK_THROWS_AS(static_cast<void>(numbers.put(1)), std::runtime_error);
+    *compare.throws = false;
+    CHECK(numbers.size() == 1);
+    CHECK(drain(numbers) == std::vector{1});
+}
+
+// Values without an order do not go into a priority channel, unless an order comes with them.
 template <class T>
 concept HasPriorityChannel = requires { typename priority_channel<T>; };
 static_assert(HasPriorityChannel<int>);

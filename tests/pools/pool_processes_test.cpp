@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cstdlib>
 #include <future>
+#include <new>
 #include <numeric>
 #include <random>
 #include <ranges>
@@ -19,6 +20,8 @@
 #include <vector>
 
 #include "pools/process_pool.hpp"
+#include "pools/processes/process.hpp"
+#include "pools/thread_pool.hpp"
 #include "tests/pools/process_support.hpp"
 #include "tests/support/child.hpp"
 
@@ -323,6 +326,29 @@ TEST_CASE("parity 102: a shutdown of processes refuses, finishes or drops, as it
     board->open = 1;
     pool.shutdown();
     CHECK(running.result() == 1);
+}
+
+TEST_CASE("parity 103: the end of a program waits for what was submitted, by its last hooks too") {
+    wipe_board();
+    processes::process program([] {
+        static process_pool processes({.processes = 1});
+        static thread_pool threads({.threads = 1});
+        // Hooks and destructors run in the reverse order of their making, so this one finds both pools there.
+        if (std::atexit([] {
+                threads.submit([] { ++board->ended; });
+                processes.submit([] { ++board->ended; });
+            }) != 0) {
+            throw std::bad_alloc();
+        }
+        for (int i = 0; i < 10; ++i) {
+            threads.submit([] { ++board->ended; });
+            processes.submit([] { ++board->ended; });
+        }
+    });
+    program.start();
+    program.join();
+    CHECK(program.exitcode() == 0);
+    CHECK(board->ended == 22);
 }
 
 TEST_CASE("parity 104: worker processes come on demand, and are used again") {

@@ -471,8 +471,6 @@ TEST_CASE("parity 102: a shutdown refuses, finishes or drops, and waits or not, 
     CHECK(running.result() == 7);
 }
 
-// Parity 103, the end of the program, is the end of the block in which the pool lives: parity 92.
-
 TEST_CASE("parity 104: threads come on demand, idle ones are used again, and they have names") {
     thread_pool pool({.threads = 4, .name = "demand"});
     CHECK(pool.size() == 4);

@@ -159,11 +159,17 @@ TEST_CASE("a list agrees with std::vector whatever is done to it") {
     CHECK(list.snapshot() == model);
 }
 
-// Parity 74, a change to a copy that is lost: to change what a call gave changes nothing, and says so, since
-// it is a temporary value. In place there is `update`.
-static_assert(std::is_same_v<decltype(std::declval<const shared_list<int>&>().get(0)), int>);
-static_assert(
-    std::is_same_v<decltype(std::declval<const shared_map<int, int>&>().get(0)), std::optional<int>>);
+// Parity 74, a change to a copy that is lost, does not compile (does_not_compile_test.py). In place there is
+// `update`.
+TEST_CASE("parity 74: what a map gives is a copy, and update changes what is in it") {
+    shared_map<std::string, std::vector<int>> lists(10'000);
+    lists.set("a", {1});
+    auto copy = lists.get("a");
+    copy->push_back(2);
+    CHECK(lists.get("a") == std::vector{1});
+    CHECK(lists.update("a", [](std::vector<int>& values) { values.push_back(3); }));
+    CHECK(lists.get("a") == std::vector{1, 3});
+}
 
 TEST_CASE("parity 75: a snapshot stays as it was while others change the map") {
     shared_map<int, int> numbers(10'000);
