@@ -55,7 +55,8 @@ task<int> swallow_the_kill(int times) {
 
 }  // namespace
 
-TEST_CASE("109: spawning does not run the body before the spawner yields, and tasks that yield take turns") {
+TEST_CASE(
+    "parity 109: spawning does not run the body before the spawner yields, and tasks that yield take turns") {
     std::string log;
     run_task([](std::string& trace) -> task<void> {
         scope tasks;
@@ -67,13 +68,13 @@ TEST_CASE("109: spawning does not run the body before the spawner yields, and ta
     CHECK(log == "1A 1B 2A 2B ");
 }
 
-TEST_CASE("109: a task that only yields, in a loop, lets a time limit fire") {
+TEST_CASE("parity 109: a task that only yields, in a loop, lets a time limit fire") {
     const auto result = run_task_in_real_time(with_timeout(1ms, yield_for_ever()));
     REQUIRE_FALSE(result);
     CHECK(result.error() == std::errc::timed_out);
 }
 
-TEST_CASE("110: ready, successful, value and exception before, while and after a task runs") {
+TEST_CASE("parity 110: ready, successful, value and exception before, while and after a task runs") {
     run_task([]() -> task<void> {
         scope tasks(OnFailure::ignore);
         const child<int> good = tasks.spawn(give_after(1ms, 42));
@@ -109,7 +110,8 @@ TEST_CASE("110: ready, successful, value and exception before, while and after a
     }());
 }
 
-TEST_CASE("111: links run in the order added, all even if one throws, and not after they were taken back") {
+TEST_CASE(
+    "parity 111: links run in the order added, all even if one throws, and not after they were taken back") {
     std::string log;
     run_task([](std::string& trace) -> task<void> {
         channel<int> results(channel<int>::unbounded);
@@ -143,7 +145,7 @@ TEST_CASE("111: links run in the order added, all even if one throws, and not af
     CHECK(log == "1 5 late ");
 }
 
-TEST_CASE("112: joining all takes duplicates, a count and raise_error; results come as they end") {
+TEST_CASE("parity 112: joining all takes duplicates, a count and raise_error; results come as they end") {
     run_task([]() -> task<void> {
         scope tasks(OnFailure::ignore);
         const std::vector all{tasks.spawn(give_after(3ms, 3)), tasks.spawn(throw_after(2ms, "second")),
@@ -165,7 +167,7 @@ TEST_CASE("112: joining all takes duplicates, a count and raise_error; results c
     }());
 }
 
-TEST_CASE("112: better: in a scope the first error stops the siblings") {
+TEST_CASE("parity 112: better: in a scope the first error stops the siblings") {
     run_task([]() -> task<void> {
         scope tasks;
         const child<int> sibling = tasks.spawn(give_after(1h, 1));
@@ -181,7 +183,7 @@ TEST_CASE("112: better: in a scope the first error stops the siblings") {
     }());
 }
 
-TEST_CASE("113: killed before its start a body never runs, but links do; killed asleep it cleans up") {
+TEST_CASE("parity 113: killed before its start a body never runs, but links do; killed asleep it cleans up") {
     std::string log;
     run_task([](std::string& trace) -> task<void> {
         scope tasks(OnFailure::ignore);
@@ -223,7 +225,7 @@ TEST_CASE("113: killed before its start a body never runs, but links do; killed 
     CHECK(log == "link clean ");
 }
 
-TEST_CASE("114: killing gives up on a task that will not die, and its group still counts it") {
+TEST_CASE("parity 114: killing gives up on a task that will not die, and its group still counts it") {
     run_task([]() -> task<void> {
         event released;
         task_group group(2);
@@ -240,7 +242,7 @@ TEST_CASE("114: killing gives up on a task that will not die, and its group stil
     }());
 }
 
-TEST_CASE("114: better: one kill, and every later wait throws again") {
+TEST_CASE("parity 114: better: one kill, and every later wait throws again") {
     run_task([]() -> task<void> {
         scope tasks;
         const child<int> stubborn = tasks.spawn(swallow_the_kill(5));
@@ -253,7 +255,8 @@ TEST_CASE("114: better: one kill, and every later wait throws again") {
 }
 
 TEST_CASE(
-    "115: a time limit fires at a wait, never when it is none, not after its end, the outer through the "
+    "parity 115: a time limit fires at a wait, never when it is none, not after its end, the outer through "
+    "the "
     "inner") {
     run_task([]() -> task<void> {
         const auto fired = co_await with_timeout(1ms, give_after(1h, 1));
@@ -271,7 +274,7 @@ TEST_CASE(
     }());
 }
 
-TEST_CASE("115: a body that computes on without waiting is not interrupted by its limit") {
+TEST_CASE("parity 115: a body that computes on without waiting is not interrupted by its limit") {
     const auto result = run_task_in_real_time(with_timeout(1ns, []() -> task<int> {
         const Instant end = Clock::now() + 5ms;
         while (Clock::now() < end) continue;

@@ -47,7 +47,8 @@ task<void> interrupt_one_of_two(Wait wait, Enable enable) {
 }  // namespace
 
 TEST_CASE(
-    "116: a wait that a limit or a kill interrupts leaves its object usable, and the other waiter gets its "
+    "parity 116: a wait that a limit or a kill interrupts leaves its object usable, and the other waiter "
+    "gets its "
     "turn") {
     run_task([]() -> task<void> {
         event door;
@@ -100,7 +101,8 @@ TEST_CASE(
 }
 
 TEST_CASE(
-    "117: a group spawns when it has a place, tells its free places, joins in time or not, nests in 1") {
+    "parity 117: a group spawns when it has a place, tells its free places, joins in time or not, nests in "
+    "1") {
     run_task([]() -> task<void> {
         event door;
         task_group group(2);
@@ -132,7 +134,7 @@ TEST_CASE(
     }());
 }
 
-TEST_CASE("118: imap with a bound of 1 keeps its producers at most 2 ahead of a slow reader") {
+TEST_CASE("parity 118: imap with a bound of 1 keeps its producers at most 2 ahead of a slow reader") {
     run_task([]() -> task<void> {
         int produced = 0;
         task_group group(10);
@@ -154,7 +156,8 @@ TEST_CASE("118: imap with a bound of 1 keeps its producers at most 2 ahead of a 
 }
 
 TEST_CASE(
-    "119: a rendezvous put returns only when its value was taken; a waiting getter is handed it directly") {
+    "parity 119: a rendezvous put returns only when its value was taken; a waiting getter is handed it "
+    "directly") {
     std::string log;
     run_task([](std::string& trace) -> task<void> {
         channel<int> meeting(0);
@@ -177,7 +180,8 @@ TEST_CASE(
     CHECK(log == "put put ");
 }
 
-TEST_CASE("119: put and get that do not wait may be called from a job of the loop, and unlock who waits") {
+TEST_CASE(
+    "parity 119: put and get that do not wait may be called from a job of the loop, and unlock who waits") {
     struct PutJob : Job {
         explicit PutJob(channel<int>& target)
             : Job([](Job& job) noexcept {
@@ -197,7 +201,8 @@ TEST_CASE("119: put and get that do not wait may be called from a job of the loo
     }());
 }
 
-TEST_CASE("119: waiting when nothing is left that could ever end the wait is a deadlock, and said so") {
+TEST_CASE(
+    "parity 119: waiting when nothing is left that could ever end the wait is a deadlock, and said so") {
     const auto wait_for_an_item = []() -> task<void> {
         channel<int> items(0);
         const auto item = co_await items.get();

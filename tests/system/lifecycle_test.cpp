@@ -202,7 +202,7 @@ TEST_CASE("SIGUSR1 prints who waits where, and nobody is disturbed") {
     server.stop();
 }
 
-TEST_CASE("after SIGTERM nobody new is accepted") {
+TEST_CASE("parity 120: after SIGTERM nobody new is accepted") {
     ServerProcess server({.app = "echo"});
     const std::string address = server.address();
     server.stop();
@@ -231,7 +231,8 @@ void wait_for_the_cut(ServerProcess& server) {
 }
 
 TEST_CASE(
-    "a drain ends at --drain-timeout, with exit code 0, though a client does not read what it is owed") {
+    "parity 120: a drain ends at --drain-timeout, with exit code 0, though a client does not read what it is "
+    "owed") {
     ServerProcess server({.app = "echo", .flags = {"--drain-timeout", "1"}});
     Client stuck(server.address(), {.receive_buffer = 65536});
     CHECK(stuck.send_until_stuck(noise(16UL * 1024 * 1024)) > 0);

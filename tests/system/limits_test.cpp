@@ -59,7 +59,9 @@ TEST_CASE("the time to the first byte is no matter to who has said one") {
     speaker.expect("still here");
 }
 
-TEST_CASE("connections over the limit wait, the server says so, and they are served when others leave") {
+TEST_CASE(
+    "parity 120: connections over the limit wait, the server says so, and they are served when others "
+    "leave") {
     ServerProcess server({.app = "echo", .flags = {"--max-connections", "3"}});
     std::deque<Client> clients;
     for (int number = 0; number < 3; ++number) {
@@ -88,7 +90,8 @@ TEST_SUITE_END();
 
 TEST_SUITE_BEGIN(needs::clients_that_share_a_process);
 
-TEST_CASE("out of descriptors the server says so, loses nobody, and goes on when some have left") {
+TEST_CASE(
+    "parity 120: out of descriptors the server says so, loses nobody, and goes on when some have left") {
     // What it holds before anybody comes, as a server like it shows, and a few more.
     const std::size_t at_rest = descriptors_held(ServerProcess({.app = "echo"}).child().pid());
     ServerProcess server({.app = "echo", .descriptor_limit = at_rest + 25});
