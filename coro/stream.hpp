@@ -102,6 +102,9 @@ class [[nodiscard]] Stream::Receive : public OperationAwaiter {
   public:
     Receive(Stream& stream, Duration limit, std::source_location where)
         : OperationAwaiter(Kind::receive, stream.fd_, limit, where), stream_(stream) {}
+    bool await_suspend(std::coroutine_handle<> handle) noexcept {
+        return begin(handle) && !stream_.reactor_.wait_in(*this) && submit();
+    }
     Received await_resume() const {
         if (result > 0) [[likely]] {
             stream_.received_ = true;

@@ -69,6 +69,10 @@ void expect_interruptions() {
     if (error != 0) throw std::system_error(error, std::system_category(), "pthread_sigmask");
 }
 
+constexpr Duration for_ever = Duration::max();
+
+Duration left_until(Instant deadline, Instant now) { return deadline == never ? for_ever : deadline - now; }
+
 // The limits that a socket may be given: number 1 is 64 ms, number 15 more than a quarter of an hour.
 constexpr int limits = 15;
 constexpr Duration limit_of(int number) { return 32ms * (1 << number); }
@@ -80,7 +84,7 @@ constexpr Duration latest_return(int number) { return limit_of(number) * 9 / 8 +
 }  // namespace
 
 BlockingMechanism::BlockingMechanism(Ledger& ledger, std::size_t receive_size)
-    : PollMechanism(ledger, receive_size, {.accept_flags = 0, .connects_unblocked = true}),
+    : PollMechanism(ledger, receive_size, {.accept_flags = 0, .waits_in_calls = true, .connects_unblocked = true}),
       thread_(::gettid()) {
     expect_interruptions();
 }
@@ -89,7 +93,7 @@ void BlockingMechanism::wait(Instant deadline, bool posts_expected) {
     const bool must_not_sleep = anything_due() || deadline == Instant::min();
     if (must_not_sleep && nothing_parked()) return;
     Operation* const only = must_not_sleep || posts_expected ? nullptr : only_operation();
-    if (only != nullptr && may_block_in(*only, deadline)) {
+    if (only != nullptr && may_block_in(*only, left_until(deadline, now()))) {
         if (!begin(Doing::calling)) return;
         came_back_ = !block_in(*only);
         end();
@@ -103,6 +107,14 @@ void BlockingMechanism::wait(Instant deadline, bool posts_expected) {
     if (!begin(wake_descriptor() ? Doing::polling : Doing::calling)) return;
     poll_parked(deadline);
     end();
+}
+
+bool BlockingMechanism::wait_in(Operation& operation, Instant now) {
+    if (!is_descriptor(operation.fd) || watch(operation.fd).parked != nullptr) return false;
+    if (!may_block_in(operation, left_until(operation.deadline, now)) || !begin(Doing::calling)) return false;
+    const bool over = call(operation);
+    end();
+    return over;
 }
 
 // Out of descriptors there is none, and a poll is interrupted as a plain call is.
@@ -125,7 +137,7 @@ Operation* BlockingMechanism::only_operation() {
 }
 
 // Sees to it that the plain call would block, and end in time.
-bool BlockingMechanism::may_block_in(Operation& operation, Instant deadline) {
+bool BlockingMechanism::may_block_in(Operation& operation, Duration left) {
     if (came_back_) return false;
     Watched& watched = this->watched(operation.fd);
     if (!watched.blocks) {
@@ -134,11 +146,10 @@ bool BlockingMechanism::may_block_in(Operation& operation, Instant deadline) {
         if (error < 0) return false;
         watched.blocks = true;
     }
-    return deadline == never || set_limit(operation, deadline);
+    return left == for_ever || set_limit(operation, left);
 }
 
-bool BlockingMechanism::set_limit(Operation& operation, Instant deadline) {
-    const Duration left = deadline - now();
+bool BlockingMechanism::set_limit(Operation& operation, Duration left) {
     if (left < latest_return(1)) return false;
     Watched& watched = this->watched(operation.fd);
     const bool receives = operation.kind == Operation::Kind::receive;

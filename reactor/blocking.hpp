@@ -19,6 +19,7 @@ class BlockingMechanism final : public PollMechanism {
     BlockingMechanism(Ledger& ledger, std::size_t receive_size);
 
     void wait(Instant deadline, bool posts_expected) override;
+    bool wait_in(Operation& operation, Instant now) override;
     void wake() noexcept override;
     std::string description() const override { return "blocking"; }
 
@@ -27,8 +28,8 @@ class BlockingMechanism final : public PollMechanism {
 
     Operation* only_operation();
     void have_wake_descriptor();
-    bool may_block_in(Operation& operation, Instant deadline);
-    bool set_limit(Operation& operation, Instant deadline);
+    bool may_block_in(Operation& operation, Duration left);
+    bool set_limit(Operation& operation, Duration left);
 
     /// What the reactor's thread is doing, and what has been done about it.
     enum class Doing : int {

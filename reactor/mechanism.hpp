@@ -35,6 +35,8 @@ class Mechanism {
         /// True exactly when received bytes lie in one buffer that the next receive of *any* descriptor
         /// overwrites.
         bool lends_scratch;
+        /// True exactly when `wait_in` may be worth a try.
+        bool waits_in_calls = false;
     };
 
     Mechanism(Ledger& ledger, Traits traits) : ledger_(ledger), traits_(traits) {}
@@ -63,6 +65,12 @@ class Mechanism {
     /// somebody outside may wake; a blocking mechanism then waits for that as well instead of making the one
     /// plain blocking call.
     virtual void wait(Instant deadline, bool posts_expected) = 0;
+
+    /// Waits for `operation`, which was not submitted and is all there is to wait for, in the very call that
+    /// it stands for; until its deadline at most, when that is reckoned from `now`. True: over, `result` is
+    /// set. False: not the way of this mechanism or not now, or `wake` was called; nothing has happened, and
+    /// the operation can be submitted.
+    virtual bool wait_in(Operation& /*operation*/, Instant /*now*/) { return false; }
 
     /// Moves the operations that are over, or worth trying again, to the back of `ready`. Runs no code of
     /// theirs.

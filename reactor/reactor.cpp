@@ -42,6 +42,7 @@ Reactor::~Reactor() {
 Reactor::End Reactor::run() {
     check_thread();
     Reactor* const outer = std::exchange(current_, this);
+    running_on_ = true;
     End end = End::stopped;
     while (!stop_requested_.exchange(false, std::memory_order_acquire)) {
         if (nothing_can_ever_run()) {
@@ -54,6 +55,7 @@ Reactor::End Reactor::run() {
         collect();
         resume();
     }
+    running_on_ = false;
     current_ = outer;
     return end;
 }
@@ -165,17 +167,37 @@ void Reactor::wait(bool may_sleep) {
     Instant deadline = Instant::min();
     if (may_sleep && ready_.empty() && end_of_turn_.empty()) {
         deadline = timers_.next();
-        // Announce the sleep first and look second: whoever posts, stops or lets go does it the other way
-        // round, so that one of the two sees the other (Dekker).
-        asleep_.store(true, std::memory_order_seq_cst);
-        const bool awaited = inbox_.load(std::memory_order_seq_cst) != nullptr ||
-                             stop_requested_.load(std::memory_order_seq_cst) || nothing_can_ever_run();
-        if (awaited) deadline = Instant::min();
+        if (!announce_sleep() || nothing_can_ever_run()) deadline = Instant::min();
     }
     mechanism_->wait(deadline, holds_.load(std::memory_order_relaxed) > 0);
     asleep_.store(false, std::memory_order_relaxed);
     now_ = mechanism_->now();
     ++ledger_.turns;
+}
+
+// False: somebody wants the reactor awake. Announce first and look second: whoever posts, stops or lets go does
+// it the other way round, so that one of the two sees the other (Dekker).
+bool Reactor::announce_sleep() {
+    asleep_.store(true, std::memory_order_seq_cst);
+    return inbox_.load(std::memory_order_seq_cst) == nullptr &&
+           !stop_requested_.load(std::memory_order_seq_cst);
+}
+
+// True when the job that runs is all there is: no other, and nothing to wait for.
+bool Reactor::is_alone() const {
+    return running_on_ && running_.empty() && ready_.empty() && end_of_turn_.empty() && timers_.empty() &&
+           in_flight_ == 0 && holds_.load(std::memory_order_relaxed) == 0;
+}
+
+// A turn of the loop for one operation alone: the same steps, without those that have nothing to do.
+bool Reactor::call(Operation& operation) {
+    beat();  // it is asleep, and held by nobody
+    const bool over = announce_sleep() && mechanism_->wait_in(operation, now_);
+    asleep_.store(false, std::memory_order_relaxed);
+    beat();
+    now_ = mechanism_->now();
+    if (over) ++ledger_.events;
+    return over;
 }
 
 void Reactor::collect() {
@@ -202,15 +224,20 @@ void Reactor::take_inbox() {
 // much its jobs make ready; and nothing runs while completions are collected, so no job sees a half-collected
 // world and no stack grows with the load.
 void Reactor::resume() {
-    pulse_.beats.fetch_add(1, std::memory_order_relaxed);
+    beat();
     int jobs = 0;
     for (int round = 0; !ready_.empty() && (round < rounds_per_turn || jobs < jobs_per_turn); ++round) {
         jobs += run_all(ready_);
     }
     run_all(end_of_turn_);
-    pulse_.beats.fetch_add(1, std::memory_order_relaxed);
+    beat();
     ledger_.allocations = thread_counts.allocations - allocations_before_;
     ledger_.frames_alive = thread_counts.frames_alive;
+}
+
+// Nobody else writes it.
+void Reactor::beat() {
+    pulse_.beats.store(pulse_.beats.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
 }
 
 int Reactor::run_all(JobQueue& jobs) {

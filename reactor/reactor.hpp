@@ -76,6 +76,13 @@ class Reactor {
     /// be. See Operation.
     bool submit(Operation& operation);
 
+    /// Waits for `operation`, a receive, here and now, when nothing else is there to run or to wait for and
+    /// the mechanism blocks in such a call. True: it is over, `result` is set, and `complete` is not called.
+    /// False: it is still to be submitted. For a job that would come back here at once.
+    bool wait_in(Operation& operation) {
+        return mechanism_->traits().waits_in_calls && is_alone() && may_go_on() && call(operation);
+    }
+
     /// Asks that an operation that was submitted ends soon. Without effect on one that is over.
     void cancel(Operation& operation);
 
@@ -156,6 +163,10 @@ class Reactor {
     void take_inbox();
     int run_all(JobQueue& jobs);
     bool nothing_can_ever_run() const;
+    bool is_alone() const;
+    bool call(Operation& operation);
+    bool announce_sleep();
+    void beat();
     void finish(Operation& operation);
 
     static thread_local Reactor* current_;
@@ -174,6 +185,7 @@ class Reactor {
     JobQueue running_;  // what is left of the batch that runs now
     JobQueue end_of_turn_;
     int inline_calls_left_ = 0;
+    bool running_on_ = false;  // true exactly inside `run`
     std::uint64_t in_flight_ = 0;  // operations with the mechanism
     std::uint64_t allocations_before_ = 0;
 

@@ -40,7 +40,7 @@ short events_for(const Operation& operation) {
 }  // namespace
 
 ReadinessMechanism::ReadinessMechanism(Ledger& ledger, std::size_t receive_size, const Kind& kind)
-    : Mechanism(ledger, {.lends_scratch = true}),
+    : Mechanism(ledger, {.lends_scratch = true, .waits_in_calls = kind.waits_in_calls}),
       kind_(kind),
       scratch_size_(receive_size),
       scratch_(make_receive_memory(receive_size)) {}
@@ -133,7 +133,7 @@ bool ReadinessMechanism::finish(Operation& operation) {
 }
 
 bool ReadinessMechanism::block_in(Operation& operation) {
-    if (!attempt(operation, 0)) return false;
+    if (!call(operation)) return false;
     over_ = &operation;
     unpark(operation);
     hand_out(operation);

@@ -39,6 +39,7 @@ class ReadinessMechanism : public Mechanism {
         bool edge_triggered = false;       ///< the kernel tells of each change once
         int descriptor_limit = INT_MAX;    ///< the mechanism can hold the descriptors below this
         int accept_flags = SOCK_NONBLOCK;  ///< for accept4(2), besides SOCK_CLOEXEC
+        bool waits_in_calls = false;       ///< see Mechanism::Traits
         bool connects_unblocked = false;   ///< a socket may be a blocking one: see to that before connect
     };
     /// `receive_size`: of the scratch buffer.
@@ -80,6 +81,20 @@ class ReadinessMechanism : public Mechanism {
     /// is handed out, over, and true returned; or false, when the call was interrupted or its limit passed.
     bool block_in(Operation& operation);
 
+    /// Makes the plain call that blocks for an operation that was not submitted. False: it was interrupted or
+    /// its limit passed.
+    bool call(Operation& operation) { return attempt(operation, 0); }
+
+    /// Whether `fd` may be a descriptor, which a submit checks first.
+    bool is_descriptor(int fd);
+    /// The slot of `fd` in the table, which is made to exist.
+    Watched& watch(int fd) {
+        const std::size_t page = static_cast<std::size_t>(fd) / page_size;
+        if (page >= table_.size() || table_[page] == nullptr) [[unlikely]]
+            make_page_for(fd);
+        return watched(fd);
+    }
+
     /// An operation was parked on `fd` or taken away. The mechanism brings its kernel handle up to date. (Not
     /// called where each change is told once and the descriptor is registered: nothing changes.) 0 or
     /// -errno; an error ends the operation that was being parked.
@@ -96,17 +111,9 @@ class ReadinessMechanism : public Mechanism {
     static constexpr std::size_t page_size = 64;
     using Page = std::array<Watched, page_size>;
 
-    bool is_descriptor(int fd);
     // Edge-triggered, the kernel has been told of all there is to want.
     bool keeps_interest(const Watched& watched) const { return kind_.edge_triggered && watched.registered; }
     void make_page_for(int fd);
-    /// The slot of `fd` in the table, which is made to exist.
-    Watched& watch(int fd) {
-        const std::size_t page = static_cast<std::size_t>(fd) / page_size;
-        if (page >= table_.size() || table_[page] == nullptr) [[unlikely]]
-            make_page_for(fd);
-        return watched(fd);
-    }
     bool attempt(Operation& operation, int flags);
     bool has_room_to_accept(const Operation& operation);
     bool attempt_accept(Operation& operation);
