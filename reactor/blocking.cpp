@@ -11,6 +11,13 @@
 // the nanosecond. Limits under an eighth of a second are polled from the start. It is the reactor that finds
 // out, by its timers, that a limit has passed.
 //
+// Within the call such a limit costs the kernel the setting and clearing of a timer, a fifteenth of what an
+// echo costs. So a connection that goes on for a while gets a reminder instead: one POSIX timer of the
+// thread's, which interrupts the call when the time has come, and each second from then on. It is not set
+// anew for each receive but only once half of the limit has passed, so it may come early, and is then set to
+// the exact time. It may also come while the thread is in somebody else's system call, after half a limit
+// without a receive.
+//
 // Waking somebody who is in a plain call. A blocked system call ends with EINTR when a signal is handled:
 // here SIGURG (ignored by default, and harmless to receive; Go's runtime chose it for the same), with a
 // handler that does nothing and without SA_RESTART. But the signal may come when the thread has said
@@ -37,10 +44,6 @@
 
 #include "reactor/system_calls.hpp"
 #include "reactor/wake_descriptor.hpp"
-
-#ifndef sigev_notify_thread_id  // glibc 2.36 has the field without the name that timer_create(2) gives it
-#define sigev_notify_thread_id _sigev_un._tid
-#endif
 
 namespace confab {
 
@@ -69,13 +72,14 @@ void expect_interruptions() {
     if (error != 0) throw std::system_error(error, std::system_category(), "pthread_sigmask");
 }
 
-constexpr Duration for_ever = Duration::max();
-
-Duration left_until(Instant deadline, Instant now) { return deadline == never ? for_ever : deadline - now; }
-
 // The limits that a socket may be given: number 1 is 64 ms, number 15 more than a quarter of an hour.
 constexpr int limits = 15;
 constexpr Duration limit_of(int number) { return 32ms * (1 << number); }
+
+// Receives with a limit that come before a reminder is worth making, and the shortest limit that is worth
+// one.
+constexpr unsigned receives_before_reminder = 32;
+constexpr Duration shortest_reminded = 200ms;
 
 // When a call with that limit is back at the latest: its timer wheel makes the kernel late by up to an
 // eighth, its clock by up to two ticks of 4 ms.
@@ -84,7 +88,8 @@ constexpr Duration latest_return(int number) { return limit_of(number) * 9 / 8 +
 }  // namespace
 
 BlockingMechanism::BlockingMechanism(Ledger& ledger, std::size_t receive_size)
-    : PollMechanism(ledger, receive_size, {.accept_flags = 0, .waits_in_calls = true, .connects_unblocked = true}),
+    : PollMechanism(ledger, receive_size,
+                    {.accept_flags = 0, .waits_in_calls = true, .connects_unblocked = true}),
       thread_(::gettid()) {
     expect_interruptions();
 }
@@ -93,7 +98,7 @@ void BlockingMechanism::wait(Instant deadline, bool posts_expected) {
     const bool must_not_sleep = anything_due() || deadline == Instant::min();
     if (must_not_sleep && nothing_parked()) return;
     Operation* const only = must_not_sleep || posts_expected ? nullptr : only_operation();
-    if (only != nullptr && may_block_in(*only, left_until(deadline, now()))) {
+    if (only != nullptr && may_block_in(*only, deadline, now())) {
         if (!begin(Doing::calling)) return;
         came_back_ = !block_in(*only);
         end();
@@ -103,6 +108,7 @@ void BlockingMechanism::wait(Instant deadline, bool posts_expected) {
         poll_parked(deadline);
         return;
     }
+    reminder_.put_off();
     have_wake_descriptor();
     if (!begin(wake_descriptor() ? Doing::polling : Doing::calling)) return;
     poll_parked(deadline);
@@ -111,7 +117,7 @@ void BlockingMechanism::wait(Instant deadline, bool posts_expected) {
 
 bool BlockingMechanism::wait_in(Operation& operation, Instant now) {
     if (!is_descriptor(operation.fd) || watch(operation.fd).parked != nullptr) return false;
-    if (!may_block_in(operation, left_until(operation.deadline, now)) || !begin(Doing::calling)) return false;
+    if (!may_block_in(operation, operation.deadline, now) || !begin(Doing::calling)) return false;
     const bool over = call(operation);
     end();
     return over;
@@ -137,7 +143,7 @@ Operation* BlockingMechanism::only_operation() {
 }
 
 // Sees to it that the plain call would block, and end in time.
-bool BlockingMechanism::may_block_in(Operation& operation, Duration left) {
+bool BlockingMechanism::may_block_in(Operation& operation, Instant deadline, Instant now) {
     if (came_back_) return false;
     Watched& watched = this->watched(operation.fd);
     if (!watched.blocks) {
@@ -146,7 +152,11 @@ bool BlockingMechanism::may_block_in(Operation& operation, Duration left) {
         if (error < 0) return false;
         watched.blocks = true;
     }
-    return left == for_ever || set_limit(operation, left);
+    if (deadline == never) {
+        reminder_.put_off();
+        return true;
+    }
+    return remind_at(operation, deadline, now) || set_limit(operation, deadline - now);
 }
 
 bool BlockingMechanism::set_limit(Operation& operation, Duration left) {
@@ -174,6 +184,30 @@ bool BlockingMechanism::set_limit(Operation& operation, Duration left) {
     return true;
 }
 
+// False: no reminder; the call needs a limit.
+bool BlockingMechanism::remind_at(Operation& operation, Instant deadline, Instant now) {
+    if (operation.kind != Operation::Kind::receive || deadline - now < shortest_reminded) return false;
+    if (!reminder_.exists()) {
+        if (++receives_limited_ < receives_before_reminder) return false;
+        receives_limited_ = 0;
+        ledger().count(SystemCall::control);
+        if (!reminder_.make(thread_, interruption)) return false;
+    }
+    const bool serves = reminder_.at() <= deadline && reminder_.at() - now >= (deadline - now) / 2;
+    if (!serves) {
+        ledger().count(SystemCall::control);
+        reminder_.set(deadline, 1s);
+    }
+    Watched& watched = this->watched(operation.fd);
+    if (watched.receive_limit == 0) return true;
+    const timeval none{};
+    const int error = once(ledger(), SystemCall::control, [&] {
+        return ::setsockopt(operation.fd, SOL_SOCKET, SO_RCVTIMEO, &none, sizeof none);
+    });
+    if (error == 0) watched.receive_limit = 0;
+    return error == 0;
+}
+
 int BlockingMechanism::interest_changed(int fd) {
     came_back_ = false;
     return PollMechanism::interest_changed(fd);
@@ -195,9 +229,9 @@ void BlockingMechanism::end() {
     if (before != Doing::woken) {
         call_is_over_.store(true);
         while (doing_.load() != Doing::interrupted) ::sched_yield();  // a few microseconds
-        if (timer_exists_) {
-            once(ledger(), SystemCall::wake, [&] { return ::timer_delete(timer_); });
-            timer_exists_ = false;
+        if (interrupter_.exists()) {
+            ledger().count(SystemCall::wake);
+            interrupter_.remove();
         }
         call_is_over_.store(false);
     }
@@ -224,15 +258,7 @@ void BlockingMechanism::wake() noexcept {
 }
 
 void BlockingMechanism::interrupt() noexcept {
-    sigevent event{};
-    event.sigev_notify = SIGEV_THREAD_ID;
-    event.sigev_signo = interruption;
-    event.sigev_notify_thread_id = thread_;
-    const itimerspec at_once_and_each_millisecond{.it_interval = {.tv_sec = 0, .tv_nsec = 1'000'000},
-                                                  .it_value = {.tv_sec = 0, .tv_nsec = 1}};
-    timer_exists_ = ::timer_create(CLOCK_MONOTONIC, &event, &timer_) == 0;
-    const bool armed =
-        timer_exists_ && ::timer_settime(timer_, 0, &at_once_and_each_millisecond, nullptr) == 0;
+    const bool armed = interrupter_.make(thread_, interruption) && interrupter_.set(Instant::min(), 1ms);
     // No timer to be had (RLIMIT_SIGPENDING): then the signal is repeated by hand until it has worked.
     while (!armed && !call_is_over_.load()) {
         ::tgkill(::getpid(), thread_, interruption);

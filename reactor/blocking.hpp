@@ -4,8 +4,8 @@
 #include <sys/types.h>
 
 #include <atomic>
-#include <ctime>
 
+#include "reactor/interrupt_timer.hpp"
 #include "reactor/poll.hpp"
 
 namespace confab {
@@ -28,8 +28,9 @@ class BlockingMechanism final : public PollMechanism {
 
     Operation* only_operation();
     void have_wake_descriptor();
-    bool may_block_in(Operation& operation, Duration left);
+    bool may_block_in(Operation& operation, Instant deadline, Instant now);
     bool set_limit(Operation& operation, Duration left);
+    bool remind_at(Operation& operation, Instant deadline, Instant now);
 
     /// What the reactor's thread is doing, and what has been done about it.
     enum class Doing : int {
@@ -48,15 +49,16 @@ class BlockingMechanism final : public PollMechanism {
     const pid_t thread_;
 
     // The reactor's thread only.
-    bool came_back_ = false;  // what is parked has been called for once, and the call ended without it
+    InterruptTimer reminder_;
+    unsigned receives_limited_ = 0;  // since there was last a try to make the reminder
+    bool came_back_ = false;         // what is parked has been called for once, and the call ended without it
 
     // Any thread.
     std::atomic<Doing> doing_{Doing::running};
     std::atomic<bool> call_is_over_{false};  // true exactly when `end` waits for `interrupted`
 
     // The thread that made `interrupting`, until `interrupted`; then the reactor's.
-    timer_t timer_{};
-    bool timer_exists_ = false;
+    InterruptTimer interrupter_;
 };
 
 }  // namespace confab

@@ -175,8 +175,8 @@ void Reactor::wait(bool may_sleep) {
     ++ledger_.turns;
 }
 
-// False: somebody wants the reactor awake. Announce first and look second: whoever posts, stops or lets go does
-// it the other way round, so that one of the two sees the other (Dekker).
+// False: somebody wants the reactor awake. Announce first and look second: whoever posts, stops or lets go
+// does it the other way round, so that one of the two sees the other (Dekker).
 bool Reactor::announce_sleep() {
     asleep_.store(true, std::memory_order_seq_cst);
     return inbox_.load(std::memory_order_seq_cst) == nullptr &&

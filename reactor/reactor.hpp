@@ -185,7 +185,7 @@ class Reactor {
     JobQueue running_;  // what is left of the batch that runs now
     JobQueue end_of_turn_;
     int inline_calls_left_ = 0;
-    bool running_on_ = false;  // true exactly inside `run`
+    bool running_on_ = false;      // true exactly inside `run`
     std::uint64_t in_flight_ = 0;  // operations with the mechanism
     std::uint64_t allocations_before_ = 0;
 

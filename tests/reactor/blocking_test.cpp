@@ -7,6 +7,8 @@
 #include <atomic>
 #include <thread>
 
+#include "coro/run.hpp"
+#include "coro/stream.hpp"
 #include "pools/fd.hpp"
 #include "reactor/reactor.hpp"
 #include "tests/reactor/every_mechanism.hpp"
@@ -29,7 +31,7 @@ struct Echo {
     std::uint64_t control_calls = 0;
 };
 Echo echo_under_blocking(Duration limit) {
-    constexpr int warm = 10;
+    constexpr int warm = 100;  // by then it has its timer
     constexpr int rounds = 1000;
     const SocketPair sockets;
     std::jthread client([peer = sockets.ends[1]] {
@@ -72,6 +74,71 @@ TEST_CASE("an echo under blocking costs one receive and one send") {
 
 TEST_CASE("the same time limit on each receive costs no further system call") {
     CHECK(echo_under_blocking(300s).control_calls == 0);
+}
+
+// A task that echoes `rounds` messages of a peer's, and then what became of the receive that nobody answers.
+struct Answered {
+    int messages = 0;
+    std::error_code end;
+};
+task<Answered> answer_until_silence(Reactor& reactor, int fd, Duration limit) {
+    Stream stream(reactor, fd);
+    Answered answered;
+    while (true) {
+        const Received bytes = co_await stream.receive(limit);
+        if (!bytes || bytes->empty()) {
+            if (!bytes) answered.end = bytes.error();
+            break;
+        }
+        ++answered.messages;
+        const Sent sent = co_await stream.send(*bytes);
+        if (!sent) break;
+    }
+    co_await stream.close();
+    co_return answered;
+}
+
+TEST_CASE("a task alone receives without a turn of the loop, and a silent peer ends it by its limit") {
+    constexpr int rounds = 640;
+    const SocketPair sockets;
+    const Fd peer(sockets.ends[1]);
+    std::jthread client([fd = peer.get()] {
+        ::fcntl(fd, F_SETFL, 0);
+        std::array<char, 5> buffer{"ping"};
+        for (int i = 0; i < rounds; ++i) {
+            if (::send(fd, buffer.data(), buffer.size(), MSG_NOSIGNAL) != 5) return;
+            if (::recv(fd, buffer.data(), buffer.size(), 0) != 5) return;
+        }
+    });
+    Reactor reactor(ReactorOptions{.waiting = Waiting::blocking});
+    const Answered answered = run(reactor, answer_until_silence(reactor, sockets.ends[0], 250ms));
+    CHECK(answered.messages == rounds);
+    CHECK(answered.end == std::errc::timed_out);
+    CHECK(reactor.ledger().turns < rounds / 8);
+}
+
+TEST_CASE("a post interrupts the plain call of a task alone") {
+    constexpr int posts = 500;
+    const SocketPair sockets;
+    const Fd peer(sockets.ends[1]);
+    Reactor reactor(ReactorOptions{.waiting = Waiting::blocking});
+    struct Posted : Job {
+        explicit Posted(std::atomic<int>& count)
+            : Job([](Job& job) noexcept { ++static_cast<Posted&>(job).runs; }), runs(count) {}
+        std::atomic<int>& runs;
+    };
+    std::atomic<int> runs{0};
+    Posted posted(runs);
+    std::jthread poster([&] {
+        for (int i = 0; i < posts; ++i) {
+            reactor.post(posted);
+            while (runs.load() <= i) std::this_thread::yield();
+        }
+        ::shutdown(peer.get(), SHUT_WR);
+    });
+    const Answered answered = run(reactor, answer_until_silence(reactor, sockets.ends[0], 300s));
+    CHECK(runs.load() == posts);
+    CHECK_FALSE(answered.end);
 }
 
 TEST_CASE("a post interrupts the plain call") {

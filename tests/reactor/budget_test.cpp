@@ -86,7 +86,7 @@ struct Cost {
 // A message of each of `connections` over and over; what one costs on the average.
 Cost echo(const ReactorOptions& options, std::size_t connections, std::size_t size,
           Duration limit = Duration::zero()) {
-    constexpr int warm = 20;
+    constexpr int warm = 50;
     constexpr int rounds = 200;
     Reactor reactor(options);
     std::size_t outstanding = 0;
