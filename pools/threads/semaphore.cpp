@@ -2,6 +2,8 @@
 
 #include <stdexcept>
 
+#include "pools/patience.hpp"
+
 namespace confab::threads {
 
 semaphore::semaphore(std::ptrdiff_t permits, std::ptrdiff_t bound)
@@ -13,6 +15,12 @@ semaphore::semaphore(std::ptrdiff_t permits, std::ptrdiff_t bound)
 // Sequentially consistent, here and in release: either the releaser sees that somebody may sleep, or the
 // sleeper, or the kernel for him, sees the permit.
 bool semaphore::acquire_late(const std::stop_token& stop, Instant deadline) {
+    thread_local Patience patience;
+    if (patience.is_worthwhile()) {
+        const bool is_quick = Patience::watch([this] { return try_acquire(); });
+        patience.learn(is_quick);
+        if (is_quick) return true;
+    }
     sleepers_.fetch_add(1);
     bool acquired = false;
     bool in_time = true;
