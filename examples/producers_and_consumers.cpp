@@ -1,10 +1,12 @@
 // Three cooks, two guests, a counter with little room between them. The guests eat whatever comes: how do
 // they learn that nothing more will? Four ways, the last of which is why a channel can be closed.
+#include <chrono>
 #include <confab/pools/processes/channel.hpp>
 #include <confab/pools/processes/process.hpp>
 #include <cstdio>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace processes = confab::processes;
@@ -16,6 +18,7 @@ const std::vector<std::string> dishes{"bun", "bone", "soup"};
 const std::vector<std::string> guests{"alex", "egon"};
 constexpr int portions = 4;
 constexpr std::size_t room = 5;
+constexpr auto meal_time = std::chrono::milliseconds(5);
 
 Staff start_cooks(Counter& counter) {
     Staff cooks;
@@ -36,6 +39,7 @@ void eat(Counter& counter, const std::string& guest) {
         if (!dish || !**dish) return;
         std::printf("%s eats %s\n", guest.c_str(), (**dish)->c_str());
         std::fflush(stdout);
+        std::this_thread::sleep_for(meal_time);  // or the first guest to sit down would eat everything
     }  // here the guard says that this dish is eaten
 }
 
