@@ -30,6 +30,7 @@ struct ServeOptions {
     double idle_seconds = std::chrono::duration<double>(ServerLimits{}.idle).count();
     double send_seconds = std::chrono::duration<double>(ServerLimits{}.send).count();
     unsigned drain_seconds = 10;
+    double restart_seconds = 30;
     bool ledger = false;
     chat::Limits chat;
 };
@@ -111,6 +112,8 @@ void serve(const ServeOptions& options) {
                 .application_name = options.app,
                 .callback_transform = app.transform,
                 .drain_limit = std::chrono::seconds(options.drain_seconds),
+                .longest_restart_pause = std::chrono::duration_cast<std::chrono::milliseconds>(
+                    std::chrono::duration<double>(options.restart_seconds)),
                 .process_lost = app.process_lost,
                 .print_ledger = options.ledger},
                app.make);
@@ -171,6 +174,9 @@ void add_serve(CLI::App& program) {
         ->check(seconds_check());
     add_option(command, "--drain-timeout", options->drain_seconds,
                "Seconds after SIGTERM until what is left is cut off");
+    add_option(command, "--max-restart-pause", options->restart_seconds,
+               "Seconds between the restarts of a process that ends again and again, at most")
+        ->check(seconds_check());
     command
         .add_flag("--ledger", options->ledger,
                   "At the end, print what it all cost as a line of JSON on stderr")

@@ -21,6 +21,8 @@ struct RunOptions {
     std::string application_name{};          ///< for the line that says where the server listens
     Transform callback_transform = nullptr;  ///< see Server
     std::chrono::seconds drain_limit{10};
+    /// How long a worker that ends again and again is waited with, at most, before the next one.
+    std::chrono::milliseconds longest_restart_pause{30'000};
     /// Is told the number of a process that ended without having destroyed its application. Called where the
     /// processes are forked, which has others to look after: it must not wait.
     std::function<void(std::uint32_t process)> process_lost{};

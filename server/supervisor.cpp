@@ -23,7 +23,6 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr auto shortest_pause = 100ms;
-constexpr auto longest_pause = 30s;
 constexpr auto healthy_after = 10s;
 constexpr unsigned most_never_ready = 5;
 
@@ -418,7 +417,7 @@ void Supervisor::plan_successor(Place& place, bool was_ready) {
         spdlog::error("{} workers in a row did not begin: this place is given up", most_never_ready);
     }
     const auto pause = place.crashes == 0 ? 0ms : shortest_pause * (1 << std::min(place.crashes - 1, 20U));
-    place.again_at = Clock::now() + std::min<Clock::duration>(pause, longest_pause);
+    place.again_at = Clock::now() + std::min<Clock::duration>(pause, options_.longest_restart_pause);
     ++place.crashes;
 }
 

@@ -1,45 +1,18 @@
 // Strategies of several processes: what happens to the others when one of them is killed.
 #include <doctest/doctest.h>
-#include <poll.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
 #include <deque>
-#include <fstream>
 #include <string>
 #include <vector>
 
+#include "tests/system/children.hpp"
 #include "tests/system/client.hpp"
-#include "tests/system/patience.hpp"
 #include "tests/system/server_process.hpp"
 
 namespace confab::system_tests {
 namespace {
-
-// A process that is not ours, held so that its number cannot become another's.
-class Stranger {
-  public:
-    explicit Stranger(pid_t pid) : pid_(pid), handle_(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))) {
-        REQUIRE(handle_.is_open());
-    }
-    pid_t pid() const { return pid_; }
-    void kill() const { REQUIRE(::syscall(SYS_pidfd_send_signal, handle_.get(), SIGKILL, nullptr, 0) == 0); }
-    [[nodiscard]] bool ends() const { return wait_for(handle_.get(), POLLIN, Deadline()); }
-
-  private:
-    pid_t pid_;
-    UniqueFd handle_;
-};
-
-std::vector<Stranger> children_of(pid_t pid) {
-    const std::string text = std::to_string(pid);
-    std::ifstream file("/proc/" + text + "/task/" + text + "/children");
-    std::vector<Stranger> children;
-    for (pid_t child = 0; file >> child;) children.emplace_back(child);
-    return children;
-}
 
 std::deque<Client> served_clients(const std::string& address, int count) {
     std::deque<Client> clients;

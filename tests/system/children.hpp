@@ -1,0 +1,32 @@
+// Internal to tests: processes that the server has forked.
+#pragma once
+
+#include <sys/types.h>
+
+#include <utility>
+#include <vector>
+
+#include "tests/system/unique_fd.hpp"
+
+namespace confab::system_tests {
+
+// A process that is not ours, held so that its number cannot become another's.
+class Stranger {
+  public:
+    Stranger(pid_t pid, UniqueFd handle) : pid_(pid), handle_(std::move(handle)) {}
+
+    pid_t pid() const { return pid_; }
+    // Without effect when it has ended.
+    void kill() const;
+    // Waits for its end; false when all patience is over before.
+    [[nodiscard]] bool ends() const;
+
+  private:
+    pid_t pid_;
+    UniqueFd handle_;
+};
+
+// Those that are there now.
+std::vector<Stranger> children_of(pid_t pid);
+
+}  // namespace confab::system_tests
