@@ -153,6 +153,8 @@ void Supervisor::start_worker(Place& place) {
                               *worker.line};
     worker.control = Fd();
     places_.clear();  // the other workers' sockets
+    accepting_.clear();
+    homeless_.clear();  // or they would stay open when whoever serves them is killed
     worker.feed.giver = Fd();
     const int status = accepts_itself()
                            ? serve_as_worker(orders, std::move(worker.feed.taker), std::move(workers_end))
@@ -394,7 +396,9 @@ void Supervisor::worker_ended(Place& place, const siginfo_t& how) {
     if (!has_begun_ && !draining_) fail_to_start("a worker " + ending_of(how) + worker.failure);
     spdlog::warn("worker {} {}{}", worker.pid, ending_of(how), worker.failure);
     if (in_peace || Clock::now() - worker.since >= healthy_after) place.crashes = 0;
-    plan_successor(place, worker.ready);
+    // One that was killed before it was ready has not failed to begin: somebody ended it.
+    const bool was_killed = how.si_code == CLD_KILLED && how.si_status == SIGKILL;
+    plan_successor(place, worker.ready || was_killed);
 }
 
 void Supervisor::no_worker(Place& place, const std::system_error& why) {

@@ -28,9 +28,9 @@ namespace confab {
 /// whole program. Workers die with it (PR_SET_PDEATHSIG).
 ///
 /// A worker that ends unasked is replaced, the first time at once, then after a pause that doubles from 0.1 s
-/// to RunOptions::longest_restart_pause; ten healthy seconds make up for it. Five in a row that never became
-/// ready: the place is given up, and the others serve on. But when the first ones cannot begin, the start has
-/// failed.
+/// to RunOptions::longest_restart_pause; ten healthy seconds make up for it. Five in a row that ended,
+/// unkilled, before they were ready: the place is given up, and the others serve on. But when the first ones
+/// cannot begin, the start has failed.
 class Supervisor {
   public:
     /// Opens the listeners; throws as Server::start does. Requires: the program has one thread.

@@ -8,6 +8,7 @@ namespace confab::chat {
 Bus::Bus(const BusMemory& memory, Journal& journal, std::uint32_t process)
     : head_(memory.head),
       journal_(journal),
+      number_(head_.buses.fetch_add(1) + 1),
       process_(process),
       ring_(memory.ring),
       readers_(memory.readers, memory.head.readers, journal),
@@ -23,7 +24,7 @@ bool Bus::attach(BusReader& reader) {
     joined.rung = false;
     joined.bell = reader.bell_;
     joined.local = &reader;
-    readers_.change(slot, &ReaderSlot::owner) = {.process = process_, .attached = true};
+    readers_.change(slot, &ReaderSlot::owner) = {.bus = number_, .process = process_, .attached = true};
     return true;
 }
 
@@ -86,7 +87,7 @@ void Bus::wake_all_active() {
 bool Bus::wake(Slot slot) {
     ReaderSlot& reader = at(slot);
     if (!reader.owner.attached) return true;
-    if (reader.owner.process == process_) {
+    if (reader.owner.bus == number_) {
         BusReader& local = *reader.local.load(std::memory_order_relaxed);
         if (!local.posted_.exchange(true, std::memory_order_seq_cst)) local.reactor_.post(local.news_);
         return true;

@@ -57,6 +57,7 @@ class BusReader {
 struct ReaderSlot {
     /// Changed through the journal.
     struct Owner {
+        std::uint64_t bus;  ///< the number of its Bus: no two have the same, ever
         std::uint32_t process;
         bool attached;
     };
@@ -70,7 +71,7 @@ struct ReaderSlot {
     bool overrun;            ///< true exactly when it has to skip ahead
     bool waits_for_room;     ///< true exactly when it is to be woken once the bus is not paced any more
     std::atomic<bool> rung;  ///< true exactly when its bell has been rung and it has not heard it
-    std::atomic<BusReader*> local;  ///< good in its own process only
+    std::atomic<BusReader*> local;  ///< good for its own Bus only
 };
 
 /// Where a bus lies. Made of zeros.
@@ -79,6 +80,7 @@ struct BusMemory {
         std::uint64_t end;  ///< of what was appended; changed through the journal
         std::uint64_t shortages;
         std::atomic<bool> paced;
+        std::atomic<std::uint64_t> buses;  ///< made so far
         Pool<ReaderSlot>::Head readers;
     };
     Head& head;
@@ -152,6 +154,7 @@ class Bus {
 
     BusMemory::Head& head_;
     Journal& journal_;
+    const std::uint64_t number_;
     const std::uint32_t process_;
     BellRinger ringer_;
     ByteRing ring_;

@@ -132,10 +132,13 @@ TEST_SUITE_BEGIN(needs::several_processes);
 
 TEST_CASE("processes are killed: nobody else misses, mishears or waits, and names of the dead are free") {
     constexpr int lines_each = 5;
-    std::vector<std::string> flags{"--max-restart-pause", "0"};
-    // As few as will do: one for each client that is there at a time.
-    if (strategy_under_test().serves_as_many_as_it_has) flags.insert(flags.end(), {"--processes", "7"});
-    ServerProcess server({.app = "chat", .flags = flags});
+    ServerOptions options{.app = "chat", .flags = {"--max-restart-pause", "0"}};
+    // As few processes as will do, where each client takes one: there are seven at a time.
+    if (strategy_under_test().serves_as_many_as_it_has) {
+        options.strategy = strategy_under_test();
+        options.strategy->flags.back() = "7";
+    }
+    ServerProcess server(options);
     std::deque<Visitor> speakers;
     std::deque<Visitor> listeners;
     for (int i = 0; i < 3; ++i) {
