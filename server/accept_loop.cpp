@@ -2,13 +2,16 @@
 
 #include <poll.h>
 #include <spdlog/spdlog.h>
+#include <sys/socket.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <system_error>
 
 #include "coro/listener.hpp"
 #include "coro/sleep.hpp"
 #include "coro/stream.hpp"
+#include "reactor/accept_errors.hpp"
 #include "server/feed.hpp"
 
 namespace confab {
@@ -88,12 +91,30 @@ task<int> AcceptLoop::next() {
 }
 
 task<std::expected<int, std::error_code>> AcceptLoop::try_next() {
-    if (kind_ == Source::Kind::listener) co_return co_await accept(source_);
+    if (kind_ == Source::Kind::listener) {
+        const auto accepted = co_await accept(source_, look_again_after());
+        if (accepted || accepted.error() != std::errc::timed_out) co_return accepted;
+        Fd robbed(::accept4(source_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+        if (!robbed) {
+            const int error = is_error_of_one_connection(errno) ? EAGAIN : errno;
+            co_return std::unexpected(std::error_code(error, std::generic_category()));
+        }
+        co_return robbed.release();
+    }
     const auto events = co_await poll_events(source_, POLLIN);
     if (!events) co_return std::unexpected(events.error());
     auto connection = feed::receive(source_);
     if (!connection) co_return std::unexpected(connection.error());
     co_return connection->release();
+}
+
+// Of the processes that share a listener, the kernel wakes one for a connection. The ring of one that was
+// killed stays in the listener's queue for a while after the process has gone, and may be the one that is
+// woken: then the others find the connection when they look for themselves.
+Duration AcceptLoop::look_again_after() const {
+    const bool may_be_robbed =
+        slots_.shared_between_processes() && TaskContext::current()->reactor().waiting() == Waiting::uring;
+    return may_be_robbed ? std::chrono::milliseconds(500) : no_limit;
 }
 
 task<int> AcceptLoop::next_without_slot() {

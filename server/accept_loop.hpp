@@ -22,6 +22,7 @@ class SlotQueue {
     /// Takes a slot, waiting for one if need be (which is said on stderr). False: the task was asked to stop.
     task<bool> take();
     void give_back() { slots_.give_back(); }
+    bool shared_between_processes() const { return slots_.shared_between_processes(); }
 
   private:
     struct FreedJob : Job {
@@ -59,6 +60,7 @@ class AcceptLoop {
 
   private:
     task<int> next_without_slot();
+    Duration look_again_after() const;
     task<std::expected<int, std::error_code>> try_next();
 
     Source::Kind kind_;

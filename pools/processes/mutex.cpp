@@ -2,6 +2,7 @@
 
 #include <time.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstdint>
@@ -13,6 +14,11 @@
 
 namespace confab::processes::detail {
 namespace {
+
+// A waiter looks again after that long, in case that his wake-up was lost: an unlock wakes one waiter; when
+// that one is killed before he can run, and somebody else takes the lock in between, the C library (glibc
+// 2.36) and the kernel both believe that nobody waits any more.
+constexpr Duration longest_nap = std::chrono::milliseconds(50);
 
 [[noreturn]] void refuse(int error, const char* what) {
     throw std::system_error(error, std::system_category(), what);
@@ -76,9 +82,7 @@ bool robust_mutex::relock() {
     return true;
 }
 
-void robust_mutex::lock() {
-    if (!relock()) (void)acquired(::pthread_mutex_lock(&mutex_));
-}
+void robust_mutex::lock() { (void)try_lock_until(never); }
 
 bool robust_mutex::try_lock() {
     if (is_ours()) return kind_ == Kind::recursive && relock();
@@ -88,9 +92,13 @@ bool robust_mutex::try_lock() {
 bool robust_mutex::try_lock_until(Instant deadline) {
     if (deadline == Instant::min()) return try_lock();
     if (relock()) return true;
-    if (deadline == never) return acquired(::pthread_mutex_lock(&mutex_));
-    const timespec until = to_timespec(deadline);
-    return acquired(::pthread_mutex_clocklock(&mutex_, CLOCK_MONOTONIC, &until));
+    if (acquired(::pthread_mutex_trylock(&mutex_))) return true;
+    while (true) {
+        const Instant look_again = std::min(deadline, after(Clock::now(), longest_nap));
+        const timespec until = to_timespec(look_again);
+        if (acquired(::pthread_mutex_clocklock(&mutex_, CLOCK_MONOTONIC, &until))) return true;
+        if (look_again == deadline) return false;
+    }
 }
 
 void robust_mutex::unlock() {
