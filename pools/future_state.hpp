@@ -76,7 +76,8 @@ class FutureState {
 
     void retain() noexcept { owners_.fetch_add(1, std::memory_order_relaxed); }
     void release() noexcept {
-        if (owners_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+        // The only owner is not joined by another, so it need not say that it goes.
+        if (has_one_owner() || owners_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
     }
     bool has_one_owner() const noexcept { return owners_.load(std::memory_order_acquire) == 1; }
 

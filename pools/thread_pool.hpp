@@ -122,7 +122,9 @@ class thread_pool::Job {
     explicit Job(thread_pool& owner) : pool_(&owner) {}
     ~Job() = default;
 
-    void begun_by(Worker& worker) { worker_.store(&worker); }
+    // Who asks (Worker::before_sleep) does so with the pool's mutex, which this worker takes before it
+    // sleeps.
+    void begun_by(Worker& worker) { worker_.store(&worker, std::memory_order_relaxed); }
 
   private:
     friend class thread_pool;
