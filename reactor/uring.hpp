@@ -85,7 +85,7 @@ class UringMechanism final : public Mechanism {
 
     // Receiving.
     bool submit_receive(UringDescriptor& descriptor, Operation& operation);
-    void arm_receive(UringDescriptor& descriptor, bool may_use_buffers);
+    void arm_receive(UringDescriptor& descriptor);
     void received(UringDescriptor& descriptor, const io_uring_cqe& completion);
     void receive_ended(UringDescriptor& descriptor, int result);
     void became_readable(UringDescriptor& descriptor, int result);

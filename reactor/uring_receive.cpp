@@ -48,15 +48,15 @@ bool UringMechanism::submit_receive(UringDescriptor& descriptor, Operation& oper
     } else if (descriptor.error != 0) {
         hand_out(descriptor, operation, std::exchange(descriptor.error, 0));
     } else if (descriptor.armed == UringDescriptor::Armed::nothing) {
-        arm_receive(descriptor, true);
+        arm_receive(descriptor);
     }
     return false;
 }
 
-void UringMechanism::arm_receive(UringDescriptor& descriptor, bool may_use_buffers) {
+void UringMechanism::arm_receive(UringDescriptor& descriptor) {
     io_uring_sqe& entry = next_entry();
     ++descriptor.requests;
-    if (!may_use_buffers || buffers_ == nullptr || !(buffers_->any_left() || buffers_->grow())) {
+    if (buffers_ == nullptr || !(buffers_->any_left() || buffers_->grow())) {
         descriptor.armed = UringDescriptor::Armed::poll;
         io_uring_prep_poll_add(&entry, descriptor.fd, POLLIN | POLLRDHUP);
         io_uring_sqe_set_data64(&entry, name_of_armed(descriptor));
@@ -103,14 +103,13 @@ void UringMechanism::received(UringDescriptor& descriptor, const io_uring_cqe& c
 }
 
 // What ended without bytes: the end of the stream, which the kernel will tell again, and errors, which it
-// tells once. A receive that found no buffer goes on in another way; one that was stopped is armed again by
-// the caller.
+// tells once. A receive that found no buffer is armed again: many find none in one turn, and the first of
+// them that sees none left has their number doubled, or the rest wait in another way. One that was stopped is
+// armed again by the caller.
 void UringMechanism::receive_ended(UringDescriptor& descriptor, int result) {
     if (result == -ENOBUFS) {
         ++ledger().buffers_exhausted;
-        if (descriptor.waiting() != nullptr && !descriptor.closing) {
-            arm_receive(descriptor, buffers_->grow());
-        }
+        if (descriptor.waiting() != nullptr && !descriptor.closing) arm_receive(descriptor);
     } else if (result == -ECANCELED || result == -EINTR || result == -EAGAIN) {
         return;
     } else if (Operation* const waiting = descriptor.waiting()) {
@@ -290,7 +289,7 @@ void UringMechanism::arm_again(UringDescriptor& descriptor) {
     if (waiting->kind == Operation::Kind::accept) {
         arm_accept(descriptor);
     } else {
-        arm_receive(descriptor, true);
+        arm_receive(descriptor);
     }
 }
 

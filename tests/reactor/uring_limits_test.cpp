@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <unordered_set>
 
 #include "reactor/thread_counts.hpp"
 #include "tests/reactor/uring_support.hpp"
@@ -159,6 +160,41 @@ EVERY_URING("an echo costs few system calls and no allocation once warm") {
     }
     CHECK(ledger.all_system_calls() - calls_before <= connections * rounds / 4);
     CHECK(thread_counts.allocations - allocations_before == 0);
+    for (const int peer : peers) REQUIRE(::shutdown(peer, SHUT_WR) == 0);
+    for (const auto& echo : echoes)
+        world.run_until([&] { return echo->receive.over && echo->receive.result == 0; });
+}
+
+// Each further doubling would be memory that the bytes have to pass through for ever, far from any cache.
+EVERY_URING("many receives that find no buffer in one turn do not each double their number") {
+    if (world.reactor().traits().lends_scratch) return;
+    constexpr int connections = 50;
+    const std::string message(16 * 1024, 'm');
+    std::vector<int> peers;
+    std::vector<std::unique_ptr<Echo>> echoes;
+    for (int i = 0; i < connections; ++i) {
+        const auto [here, there] = world.pair();
+        echoes.push_back(std::make_unique<Echo>(world, here));
+        peers.push_back(there);
+    }
+    const Ledger& ledger = world.reactor().ledger();
+    for (const int peer : peers) send_raw(peer, message);
+    while (ledger.bytes_sent < connections * message.size()) world.reactor().turn();
+    // Buffers are used in turn, so that many bytes come through all of them.
+    std::unordered_set<const std::byte*> places;
+    const auto [here, there] = world.pair();
+    for (int i = 0; i < 1024; ++i) {
+        send_raw(there, message);
+        for (std::size_t received = 0; received < message.size();) {
+            Call receive(Operation::Kind::receive, here);
+            world.start(receive);
+            world.end(receive);
+            REQUIRE(receive.result > 0);
+            received += receive.text.size();
+            places.insert(receive.bytes.data());
+        }
+    }
+    CHECK(places.size() * message.size() <= 8 * 1024 * 1024);
     for (const int peer : peers) REQUIRE(::shutdown(peer, SHUT_WR) == 0);
     for (const auto& echo : echoes)
         world.run_until([&] { return echo->receive.over && echo->receive.result == 0; });
