@@ -1,6 +1,8 @@
 // Public: waiting, with a lock given back meanwhile, for something to change.
 #pragma once
 
+#include <algorithm>
+#include <chrono>
 #include <concepts>
 #include <cstdint>
 #include <stdexcept>
@@ -22,7 +24,9 @@ namespace confab {
 ///
 /// It keeps no list of who waits, so one that is killed while it waits leaves no trace and takes no
 /// notification with it. The price: a wait may end without a notification, when it began just as another was
-/// sent. Wait with a predicate.
+/// sent. And one that is killed after it was notified, before it could do anything, had the notification:
+/// between processes, those who wait with a predicate look at it every `longest_nap`, so that one of them
+/// sees to what was to be done. Wait with a predicate.
 ///
 /// Waiting takes a lock that is held (std::unique_lock, guard), and throws std::logic_error for one that is
 /// not. However a wait ends, the lock is held again, unless taking it throws: then so does the wait.
@@ -32,6 +36,8 @@ namespace confab {
 template <FutexScope scope>
 class basic_condition {
   public:
+    static constexpr Duration longest_nap = std::chrono::milliseconds(100);
+
     basic_condition() = default;
     basic_condition(const basic_condition&) = delete;
     basic_condition& operator=(const basic_condition&) = delete;
@@ -84,7 +90,8 @@ class basic_condition {
                                   Predicate predicate) {
         while (!predicate()) {
             if (stop.stop_requested()) return false;
-            if (!wait_once(held, stop, deadline)) return predicate();
+            const Instant look = next_look(deadline);
+            if (!wait_once(held, stop, look) && look == deadline) return predicate();
         }
         return true;
     }
@@ -116,6 +123,12 @@ class basic_condition {
         return notified;
     }
     bool sleep(std::uint32_t seen, const std::stop_token& stop, Instant deadline);
+
+    // Threads are not killed without their process.
+    static Instant next_look(Instant deadline) {
+        if constexpr (scope == FutexScope::threads) return deadline;
+        return std::min(deadline, after(Clock::now(), longest_nap));
+    }
 
     static constexpr std::uint32_t sleepers_bit = 1;  // somebody may sleep; true too long after a death
     static constexpr std::uint32_t one_generation = 2;

@@ -277,6 +277,34 @@ TEST_CASE("parity 42: a process killed while it waits on a condition harms nobod
     }
 }
 
+TEST_CASE("parity 42: what a process was notified of, and killed before it could do, another does") {
+    struct Work {
+        processes::mutex lock;
+        processes::condition changed;
+        bool is_there = false;
+    };
+    const processes::shared<Work> work;
+    const auto start_worker = [&] {
+        Child worker([&] {
+            guard held(work->lock);
+            work->changed.wait(held, [&] { return work->is_there; });
+            return 0;
+        });
+        worker.until_asleep();
+        return worker;
+    };
+    Child doomed = start_worker();
+    Child heir = start_worker();
+    {
+        const guard held(work->lock);
+        work->is_there = true;
+        work->changed
+            .notify_one();  // wakes the one that has waited longest; it cannot go on without the lock
+        CHECK(doomed.kill() == -SIGKILL);
+    }
+    CHECK(heir.join() == 0);
+}
+
 TEST_CASE("parity 42: a process killed while it waits for an event harms nobody") {
     const processes::shared<processes::event> event;
     Child doomed([&] {
