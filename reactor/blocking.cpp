@@ -7,7 +7,7 @@
 // Time limits. The plain call has one, SO_RCVTIMEO or SO_SNDTIMEO, but setting it costs a system call and the
 // kernel's timers may be late by an eighth. So the limit is one of a few, each twice the one before, at most
 // 8/9 of what is left, and stays with the socket: it is set anew only when it would be too late or has become
-// less than a quarter. If the call really comes back without anything, the rest is waited for with a poll, to
+// less than an eighth. If the call really comes back without anything, the rest is waited for with a poll, to
 // the nanosecond. Limits under an eighth of a second are polled from the start. It is the reactor that finds
 // out, by its timers, that a limit has passed.
 //
@@ -165,7 +165,7 @@ bool BlockingMechanism::set_limit(Operation& operation, Duration left) {
     const bool receives = operation.kind == Operation::Kind::receive;
     const int present = receives ? watched.receive_limit : watched.send_limit;
     const bool serves =
-        present > 0 && latest_return(present) <= left && (present == limits || limit_of(present) * 4 >= left);
+        present > 0 && latest_return(present) <= left && (present == limits || limit_of(present) * 8 >= left);
     if (serves) return true;
     int number = limits;
     while (latest_return(number) > left) --number;
