@@ -1,4 +1,4 @@
-// Internal to reactor: errors of accept that are not the listener's.
+// Public: errors of accept that are not the listener's.
 #pragma once
 
 #include <cerrno>
