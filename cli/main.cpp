@@ -11,6 +11,7 @@
 
 #include "cli/commands.hpp"
 #include "reactor/endpoint.hpp"
+#include "server/run_server.hpp"
 
 namespace {
 
@@ -129,6 +130,9 @@ int main(int argc, char** argv) {
         if (error.get_exit_code() == 0) return program.exit(error);  // --help or --version
         std::cerr << "confab: " << error.what() << what_is_allowed(error) << '\n';
         return usage_error;
+    } catch (const confab::no_workers& error) {
+        std::cerr << "confab: " << error.what() << '\n';
+        return confab::no_workers::exit_status;
     } catch (const std::exception& error) {
         std::cerr << "confab: " << error.what() << '\n';
         return failure;

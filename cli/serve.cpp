@@ -31,6 +31,10 @@ struct ServeOptions {
     double send_seconds = std::chrono::duration<double>(ServerLimits{}.send).count();
     unsigned drain_seconds = 10;
     double restart_seconds = 30;
+    double retire_seconds = std::chrono::duration<double>(RunOptions{}.retire_limit).count();
+    double worker_seconds = std::chrono::duration<double>(RunOptions{}.worker_limit).count();
+    std::uint64_t recycle_after = 0;
+    std::uint64_t recycle_memory = 0;
     bool ledger = false;
     chat::Limits chat;
 };
@@ -39,6 +43,11 @@ struct ServeOptions {
 Duration limit_from(double seconds) {
     if (seconds == 0) return no_limit;
     return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
+}
+
+// Rounded up: a limit that is not 0 is one.
+std::chrono::milliseconds milliseconds_from(double seconds) {
+    return std::chrono::ceil<std::chrono::milliseconds>(std::chrono::duration<double>(seconds));
 }
 
 struct AppChoice {
@@ -114,6 +123,10 @@ void serve(const ServeOptions& options) {
                 .drain_limit = std::chrono::seconds(options.drain_seconds),
                 .longest_restart_pause = std::chrono::duration_cast<std::chrono::milliseconds>(
                     std::chrono::duration<double>(options.restart_seconds)),
+                .retire_limit = milliseconds_from(options.retire_seconds),
+                .worker_limit = milliseconds_from(options.worker_seconds),
+                .recycle_after = options.recycle_after,
+                .recycle_memory = options.recycle_memory,
                 .process_lost = app.process_lost,
                 .print_ledger = options.ledger},
                app.make);
@@ -132,6 +145,19 @@ void add_chat_limits(CLI::App& command, chat::Limits& limits) {
     add_option(command, "--rate", limits.lines_per_second,
                "Chat: lines a second from a member in the long run; 0: any number");
     add_option(command, "--burst", limits.lines_at_once, "Chat: lines at once from a member, with --rate");
+}
+
+void add_upkeep(CLI::App& command, ServeOptions& options) {
+    add_option(command, "--retire-timeout", options.retire_seconds,
+               "Processes: seconds in which one that is replaced may serve on; then it drains")
+        ->check(seconds_check());
+    add_option(command, "--worker-timeout", options.worker_seconds,
+               "Processes: one that hangs for so many seconds is killed and replaced; 0: none is")
+        ->check(seconds_check());
+    add_option(command, "--recycle-after", options.recycle_after,
+               "Processes: one is replaced when it has served so many connections; 0: none is");
+    add_option(command, "--recycle-memory", options.recycle_memory,
+               "Processes: one is replaced when it holds so many bytes of memory; 0: none is");
 }
 
 }  // namespace
@@ -177,6 +203,7 @@ void add_serve(CLI::App& program) {
     add_option(command, "--max-restart-pause", options->restart_seconds,
                "Seconds between the restarts of a process that ends again and again, at most")
         ->check(seconds_check());
+    add_upkeep(command, *options);
     command
         .add_flag("--ledger", options->ledger,
                   "At the end, print what it all cost as a line of JSON on stderr")

@@ -51,7 +51,7 @@ void TaskContext::throw_stop() const {
 
 void TaskContext::resume(std::coroutine_handle<> handle) noexcept {
     const Waiter* const waiter = std::exchange(waiter_, nullptr);
-    Reactor::Pulse& pulse = reactor_.pulse();
+    Pulse& pulse = reactor_.pulse();
     pulse.holder.store(waiter != nullptr ? waiter->where : origin_, std::memory_order_relaxed);
     pulse.task.store(name_, std::memory_order_relaxed);
     current_ = this;

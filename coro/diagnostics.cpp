@@ -81,23 +81,40 @@ void Watchdog::watch(const std::stop_token& stopped) {
     }
 }
 
-// A loop is held when it has been in the same resume step, which is an odd beat, since `limit_` ago at least.
+// A loop is held when it has been in the same resume step, which is an odd beat, for a while.
+std::optional<Stall> Observed::stall(std::chrono::steady_clock::time_point now) const {
+    const Pulse& pulse = reactor_.pulse();
+    const std::uint64_t beat = pulse.beats.load(std::memory_order_relaxed);
+    if (beat % 2 == 0 || beat != beat_seen_) return std::nullopt;
+    return Stall{.reactor = name_,
+                 .held = std::chrono::duration_cast<std::chrono::milliseconds>(now - since_),
+                 .task = pulse.task.load(std::memory_order_relaxed),
+                 .holder = pulse.holder.load(std::memory_order_relaxed)};
+}
+
+std::optional<Stall> longest_stall() {
+    const auto now = std::chrono::steady_clock::now();
+    std::optional<Stall> longest;
+    const MutexLock lock(registry().mutex);
+    for (const Observed* const observed : registry().reactors) {
+        std::optional<Stall> stall = observed->stall(now);
+        if (stall && (!longest || stall->held > longest->held)) longest = std::move(stall);
+    }
+    return longest;
+}
+
 void Watchdog::look() {
     std::vector<Stall> stalls;
     const auto now = std::chrono::steady_clock::now();
     {
         const MutexLock lock(registry().mutex);
         for (Observed* const observed : registry().reactors) {
-            const Reactor::Pulse& pulse = observed->reactor_.pulse();
-            const std::uint64_t beat = pulse.beats.load(std::memory_order_relaxed);
+            const std::uint64_t beat = observed->reactor_.pulse().beats.load(std::memory_order_relaxed);
             if (beat != std::exchange(observed->beat_seen_, beat)) observed->since_ = now;
-            const auto held = std::chrono::duration_cast<std::chrono::milliseconds>(now - observed->since_);
-            if (beat % 2 == 0 || held < limit_ || observed->beat_reported_ == beat) continue;
+            std::optional<Stall> stall = observed->stall(now);
+            if (!stall || stall->held < limit_ || observed->beat_reported_ == beat) continue;
             observed->beat_reported_ = beat;
-            stalls.push_back({.reactor = observed->name_,
-                              .held = held,
-                              .task = pulse.task.load(std::memory_order_relaxed),
-                              .holder = pulse.holder.load(std::memory_order_relaxed)});
+            stalls.push_back(std::move(*stall));
         }
     }
     for (const Stall& stall : stalls) report_(stall);

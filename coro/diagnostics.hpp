@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <source_location>
 #include <string>
 #include <thread>
@@ -12,6 +13,8 @@
 #include "reactor/reactor.hpp"
 
 namespace confab {
+
+struct Stall;
 
 /// While it lives, `reactor` is known to `print_task_trees` and to every Watchdog of the process. Made and
 /// destroyed on the reactor's thread; the reactor runs no more once it has gone.
@@ -26,8 +29,10 @@ class Observed : private Job {
   private:
     friend class Watchdog;
     friend void print_task_trees();
+    friend std::optional<Stall> longest_stall();
 
     void print_tree();
+    std::optional<Stall> stall(std::chrono::steady_clock::time_point now) const;
 
     Reactor& reactor_;
     const std::string name_;
@@ -53,6 +58,10 @@ struct Stall {
     /// "reactor 0 is held for 131 ms by the task 'accept' that went on after server.cpp:40"
     std::string text() const;
 };
+
+/// The loop that is held longest, as the watchdogs of this process have seen it so far; nothing when none is.
+/// Any thread.
+std::optional<Stall> longest_stall();
 
 /// A thread that looks at all observed reactors and reports, once for each time, a loop that is held:
 /// something runs on it and does not come back. It cannot be interrupted, but it should be known.

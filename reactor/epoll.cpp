@@ -60,22 +60,26 @@ int EpollMechanism::interest_changed(int fd) {
     if (watched.registered || watched.parked == nullptr) return 0;
     epoll_event event{.events = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data = {.fd = fd}};
     const bool listens = static_cast<Operation*>(watched.parked)->kind == Operation::Kind::accept;
-    if (listens && shares_listeners_) event.events = EPOLLIN | EPOLLET | EPOLLEXCLUSIVE;
+    const bool shared = listens && shares_listeners_;
+    if (shared) event.events = EPOLLIN | EPOLLET | EPOLLEXCLUSIVE;
     const int result = once(ledger(), SystemCall::control,
                             [&] { return ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event); });
-    if (result == 0) watched.registered = true;
-    return result;
+    if (result != 0) return result;
+    watched.registered = true;
+    watched.shared = shared;
+    return 0;
 }
 
-// Only a foreign descriptor is taken out by hand: it lives on.
+// What lives on is taken out by hand: a foreign descriptor, and a socket that other processes have open,
+// whose news would go on to come here, and to nobody else.
 void EpollMechanism::forget(int fd) {
     const Watched& watched = this->watched(fd);
-    if (watched.registered && !watched.lasting) take_out(fd);
+    if (watched.registered && (watched.shared || !watched.lasting)) take_out(fd);
 }
 
 void EpollMechanism::accepted(int listener) {
     Watched& watched = this->watched(listener);
-    if (!shares_listeners_ || !watched.registered) return;
+    if (!watched.shared || !watched.registered) return;
     take_out(listener);
     watched.registered = false;
 }

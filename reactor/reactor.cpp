@@ -32,7 +32,8 @@ Reactor::Reactor(const ReactorOptions& options)
       mechanism_(make_mechanism(options, ledger_, waiting_, warning_)),
       now_(mechanism_->now()),
       timers_(now_),
-      allocations_before_(thread_counts.allocations) {}
+      allocations_before_(thread_counts.allocations),
+      pulse_(options.pulse != nullptr ? *options.pulse : own_pulse_) {}
 
 Reactor::~Reactor() {
     assert(in_flight_ == 0 && timers_.empty() && "what is in flight outlives its reactor");

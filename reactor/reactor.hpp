@@ -4,7 +4,6 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <source_location>
 #include <string>
 #include <thread>
 
@@ -13,6 +12,7 @@
 #include "reactor/ledger.hpp"
 #include "reactor/mechanism.hpp"
 #include "reactor/operation.hpp"
+#include "reactor/pulse.hpp"
 #include "reactor/timer_wheel.hpp"
 
 namespace confab {
@@ -31,6 +31,9 @@ struct ReactorOptions {
     bool shares_listeners = false;
     /// The world of a simulated reactor; required by Waiting::simulated, outlives the reactor.
     SimulatedNetwork* network = nullptr;
+    /// Where the loop shows its pulse instead of in itself: in memory that other processes see. Outlives the
+    /// reactor.
+    Pulse* pulse = nullptr;
 };
 
 /// One event loop on one thread: timers, what is ready to run, and one waiting mechanism.
@@ -130,14 +133,7 @@ class Reactor {
     /// True when the thread that calls is the reactor's.
     bool on_own_thread() const { return std::this_thread::get_id() == thread_; }
 
-    /// What a watchdog on another thread may look at (see coro/diagnostics.hpp): how often the loop has begun
-    /// (odd) and ended (even) running what is ready; the name of the task that runs now, a string that lives
-    /// for ever, null while none does; and where that task had waited before.
-    struct Pulse {
-        std::atomic<std::uint64_t> beats{0};
-        std::atomic<const char*> task{nullptr};
-        std::atomic<std::source_location> holder{};
-    };
+    /// What others may look at meanwhile. Any thread.
     Pulse& pulse() { return pulse_; }
 
   private:
@@ -195,7 +191,8 @@ class Reactor {
     std::atomic<bool> stop_requested_{false};
     std::atomic<int> holds_{0};
     std::atomic<int> visitors_{0};  // threads inside the functions that any thread may call
-    Pulse pulse_;
+    Pulse own_pulse_;
+    Pulse& pulse_;
 };
 
 }  // namespace confab

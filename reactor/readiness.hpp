@@ -56,6 +56,7 @@ class ReadinessMechanism : public Mechanism {
         bool closing : 1 = false;  ///< a close waits for what is handed out
         // The mechanism's own.
         bool registered : 1 = false;         ///< the kernel, or its list for the kernel, knows of it
+        bool shared : 1 = false;             ///< other processes have it open, too
         bool blocks : 1 = false;             ///< known not to be O_NONBLOCK
         std::uint8_t receive_limit : 4 = 0;  ///< what SO_RCVTIMEO is known to be; see blocking.cpp
         std::uint8_t send_limit : 4 = 0;     ///< SO_SNDTIMEO

@@ -1,5 +1,6 @@
 #include "server/accept_loop.hpp"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <spdlog/spdlog.h>
 #include <sys/socket.h>
@@ -27,6 +28,9 @@ bool is_exhaustion(const std::error_code& error) {
     return error == std::errc::too_many_files_open || error == std::errc::too_many_files_open_in_system ||
            error == std::errc::no_buffer_space || error == std::errc::not_enough_memory;
 }
+
+// Nobody is woken for more while it does not even wait.
+constexpr std::size_t most_at_the_last_look = 16;
 
 // Slots that other processes give back are found by looking.
 constexpr Duration look_for_slots_every = std::chrono::milliseconds(20);
@@ -135,6 +139,21 @@ task<int> AcceptLoop::next_without_slot() {
         co_await sleep(pause);
         pause = std::min(pause * 2, longest_pause);
     }
+}
+
+task<std::vector<int>> AcceptLoop::leave() {
+    std::vector<int> last;
+    // Another descriptor of the same listener: the wait at the first must be over before the last look.
+    const Fd listener(kind_ == Source::Kind::listener ? ::fcntl(source_, F_DUPFD_CLOEXEC, 0) : -1);
+    co_await close_descriptor(source_);
+    while (listener && last.size() < most_at_the_last_look) {
+        Fd fd(::accept4(listener.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+        if (!fd) break;
+        const bool has_slot = co_await slots_.take();
+        if (!has_slot) break;
+        last.push_back(fd.release());
+    }
+    co_return last;
 }
 
 }  // namespace confab

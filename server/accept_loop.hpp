@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <expected>
 #include <system_error>
+#include <vector>
 
 #include "coro/task.hpp"
 #include "coro/wait_list.hpp"
@@ -57,6 +58,11 @@ class AcceptLoop {
     /// the connections in the source's queue and tries again until it goes on, which it says too. Throws
     /// task_canceled, and std::system_error when the source is broken.
     task<int> next();
+
+    /// Closes the source, which is then nobody's here. Gives the connections that may be waiting for this
+    /// acceptor alone, each with a slot: the kernel wakes one of those who share a listener, and does not
+    /// wake another when that one goes without having accepted. Cannot be cancelled.
+    task<std::vector<int>> leave();
 
   private:
     task<int> next_without_slot();

@@ -80,6 +80,7 @@ class CallbackHost final : public Host {
         context_.add(reactor_.ledger());
     }
 
+    void retire() override { retire_job_.post_to(reactor_); }
     void drain() override { drain_job_.post_to(reactor_); }
     void post(Job& job) override { reactor_.post(job); }
 
@@ -118,7 +119,8 @@ class CallbackHost final : public Host {
     scope* tasks_ = nullptr;
     SlotQueue* slots_ = nullptr;
     std::unordered_set<CallbackConnection*> connections_;
-    DrainJob drain_job_{[this] {
+    HostJob retire_job_{[this] { tasks_->request_stop(); }};
+    HostJob drain_job_{[this] {
         tasks_->request_stop();
         const std::vector<CallbackConnection*> all(connections_.begin(), connections_.end());
         for (CallbackConnection* const connection : all) connection->end();

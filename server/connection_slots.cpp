@@ -23,6 +23,7 @@ bool ConnectionSlots::count_in() {
         return false;
     }
     ++taken_;
+    if (others_.served != nullptr) others_.served->fetch_add(1, std::memory_order_relaxed);
     return true;
 }
 

@@ -20,9 +20,10 @@ class ConnectionSlots {
     /// How several processes share the slots, and hear of each other's connections. A process that is killed
     /// takes nothing with it but its own count.
     struct Others {
-        std::atomic<std::size_t>* here = nullptr;   ///< connections of this process, for others to see
-        std::function<std::size_t()> everywhere{};  ///< connections of all processes; none: not shared
-        std::function<void()> gone{};               ///< called for each that has ended; on whatever thread
+        std::atomic<std::size_t>* here = nullptr;      ///< connections of this process, for others to see
+        std::atomic<std::uint64_t>* served = nullptr;  ///< those it has ever had
+        std::function<std::size_t()> everywhere{};     ///< connections of all processes; none: not shared
+        std::function<void()> gone{};                  ///< called for each that has ended; on whatever thread
     };
 
     explicit ConnectionSlots(std::size_t count) : ConnectionSlots(count, {}) {}

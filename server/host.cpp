@@ -23,10 +23,11 @@ std::string HostContext::next_name() {
 }
 
 ServerContext::ServerContext(const ServerOptions& options, Application& application,
-                             ConnectionSlots::Others others)
+                             ConnectionSlots::Others others, Pulse* pulse)
     : reactor_options{.waiting = options.strategy.waiting,
                       .uring_features = options.uring_features,
-                      .shares_listeners = options.strategy.processes.kind == ProcessCount::Kind::fork},
+                      .shares_listeners = options.strategy.processes.kind == ProcessCount::Kind::fork,
+                      .pulse = pulse},
       stream_limits{
           .first_byte = options.limits.first_byte, .idle = options.limits.idle, .send = options.limits.send},
       slots(options.limits.connections, std::move(others)),
@@ -47,7 +48,7 @@ std::unique_ptr<Host> make_host(HostContext& context, Transform callback_transfo
     return make_task_host(context);
 }
 
-DrainJob::DrainJob(std::function<void()> drain)
-    : Job([](Job& job) noexcept { static_cast<DrainJob&>(job).drain_(); }), drain_(std::move(drain)) {}
+HostJob::HostJob(std::function<void()> work)
+    : Job([](Job& job) noexcept { static_cast<HostJob&>(job).work_(); }), work_(std::move(work)) {}
 
 }  // namespace confab

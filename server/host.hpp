@@ -40,8 +40,9 @@ struct HostContext {
 
 /// What the hosts of one process share, made from a server's options.
 struct ServerContext {
-    /// `others`: see ConnectionSlots.
-    ServerContext(const ServerOptions& options, Application& application, ConnectionSlots::Others others);
+    /// `others`: see ConnectionSlots. `pulse`: see ReactorOptions; only where there is one reactor.
+    ServerContext(const ServerOptions& options, Application& application, ConnectionSlots::Others others,
+                  Pulse* pulse = nullptr);
 
     Ledger ledger();
 
@@ -69,24 +70,27 @@ class Host {
     /// std::system_error when it cannot begin; calls `begun` when it can.
     virtual void serve(Inlet inlet, const std::function<void()>& begun) = 0;
 
-    /// Stops accepting, has the connections end, and `serve` return. Any thread; only between `begun` and the
-    /// end of `serve`. Once.
+    // Any thread; once `begun` was called. Without effect when `serve` has returned.
+
+    /// Stops accepting; `serve` returns when the connections have ended by themselves. Once.
+    virtual void retire() = 0;
+
+    /// Stops accepting, has the connections end, and `serve` return. Once.
     virtual void drain() = 0;
 
-    /// Posts `job` to the host's reactor (Reactor::post). Any thread; only between `begun` and the end of
-    /// `serve`.
+    /// Posts `job` to the host's reactor (Reactor::post).
     virtual void post(Job& job) = 0;
 };
 
 /// Something to be done on a reactor's own thread, asked for by another.
-class DrainJob : Job {
+class HostJob : Job {
   public:
-    explicit DrainJob(std::function<void()> drain);
+    explicit HostJob(std::function<void()> work);
     /// Any thread, once.
     void post_to(Reactor& reactor) { reactor.post(*this); }
 
   private:
-    std::function<void()> drain_;
+    std::function<void()> work_;
 };
 
 /// The host that the strategy of `context` asks for.

@@ -1,99 +1,123 @@
 #include "server/run_server.hpp"
 
-#include <pthread.h>
+#include <poll.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
 #include <chrono>
-#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <system_error>
 #include <thread>
 #include <utility>
 
 #include "coro/diagnostics.hpp"
 #include "server/listeners.hpp"
+#include "server/scoreboard.hpp"
+#include "server/signals.hpp"
 #include "server/supervisor.hpp"
+#include "server/worker_table.hpp"
 
 namespace confab {
 
 namespace {
 
-/// The signals that a server hears. They are blocked in every thread and waited for by one: no handler runs,
-/// so none can interrupt anything.
-class Signals {
+/// A server in this process. The thread that runs it hears the signals while others serve.
+class OneProcess {
   public:
-    Signals() {
-        sigemptyset(&ending_);
-        for (const int signal : {SIGTERM, SIGINT}) sigaddset(&ending_, signal);
-        all_ = ending_;
-        sigaddset(&all_, SIGUSR1);
-        pthread_sigmask(SIG_BLOCK, &all_, nullptr);
+    OneProcess(const RunOptions& options, const ApplicationMaker& make_application)
+        : options_(options),
+          line_(scoreboard_.take()),
+          application_(make_application(0)),
+          server_(options.server, *application_, options.callback_transform,
+                  {.here = &line_.connections, .served = &line_.served}) {
+        line_.since = Clock::now().time_since_epoch().count();
+        line_.pid = ::getpid();
     }
-    /// Waits for a signal to end. SIGUSR1 asks for the task trees meanwhile.
-    void wait_for_the_end() const {
-        int signal = 0;
-        while (sigwait(&all_, &signal) != 0 || signal == SIGUSR1) {
-            if (signal == SIGUSR1) print_task_trees();
-        }
-    }
-    /// False: none came in time.
-    bool wait_for(std::chrono::seconds limit) const {
-        using std::chrono::steady_clock;
-        const steady_clock::time_point end = steady_clock::now() + limit;
-        while (true) {
-            const auto left = std::max(end - steady_clock::now(), steady_clock::duration::zero());
-            const auto seconds = std::chrono::floor<std::chrono::seconds>(left);
-            const timespec time{.tv_sec = seconds.count(), .tv_nsec = (left - seconds).count()};
-            if (sigtimedwait(&ending_, nullptr, &time) > 0) return true;
-            if (errno != EINTR) return false;  // stopped and continued, for instance
+
+    /// Serves until it has been drained.
+    void run() {
+        server_.start();
+        line_.state = WorkerLine::State::ready;
+        say_where_it_listens(server_.addresses(), options_.server.strategy.name, options_.application_name);
+        const Watchdog watchdog;
+        while (!wait_for_the_end()) {
+            while (const auto asked = signals_.next()) hear(*asked);
+            if (Clock::now() >= drain_until_) cut("the drain took too long (--drain-timeout)");
         }
     }
 
-  private:
-    sigset_t ending_{};
-    sigset_t all_{};
-};
-
-/// While it lives, a second signal, or a drain that takes longer than `limit`, ends the program at once.
-class Impatience {
-  public:
-    Impatience(const Signals& signals, std::chrono::seconds limit)
-        : thread_([this, &signals, limit] {
-              const bool signalled = signals.wait_for(limit);
-              if (drained_) return;
-              std::fprintf(stderr, "confab: %s; what is left is cut\n",
-                           signalled ? "a second signal" : "the drain took too long (--drain-timeout)");
-              std::_Exit(0);
-          }) {}
-    Impatience(const Impatience&) = delete;
-    Impatience& operator=(const Impatience&) = delete;
-    ~Impatience() {
-        drained_ = true;
-        // Blocked there, so it only ends the wait.
-        pthread_kill(thread_.native_handle(), SIGTERM);  // NOLINT(bugprone-bad-signal-to-kill-thread)
+    Ledger spent() {
+        server_.join();
+        return server_.ledger();
     }
 
   private:
-    std::atomic<bool> drained_ = false;
-    std::jthread thread_;
-};
+    using Clock = std::chrono::steady_clock;
 
-Ledger run_in_this_process(const RunOptions& options, const ApplicationMaker& make_application) {
-    const Signals signals;
-    const auto application = make_application(0);
-    Server server(options.server, *application, options.callback_transform);
-    server.start();
-    say_where_it_listens(server.addresses(), options.server.strategy.name, options.application_name);
-    const Watchdog watchdog;
-    signals.wait_for_the_end();
-    const Impatience impatience(signals, options.drain_limit);
-    server.drain();
-    server.join();
-    return server.ledger();
-}
+    // Waits until there is something to do; true: the end.
+    bool wait_for_the_end() const {
+        pollfd watched[] = {{.fd = signals_.descriptor(), .events = POLLIN, .revents = 0},
+                            {.fd = server_.end_descriptor(), .events = POLLIN, .revents = 0}};
+        if (::poll(watched, std::size(watched), milliseconds_left()) < 0 && errno != EINTR) {
+            throw std::system_error(errno, std::generic_category(), "poll");
+        }
+        return watched[1].revents != 0;
+    }
+
+    // For poll(2): -1 is for ever.
+    int milliseconds_left() const {
+        if (drain_until_ == Clock::time_point::max()) return -1;
+        const auto left = std::chrono::ceil<std::chrono::milliseconds>(drain_until_ - Clock::now());
+        return static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, 60'000));
+    }
+
+    void hear(Asked asked) {
+        switch (asked) {
+            case Asked::to_end:
+                return draining_ ? cut("a second signal") : drain();
+            case Asked::to_report:
+                return report();
+            case Asked::to_reload:
+                return spdlog::warn("SIGHUP is refused: with one process there is none to replace it");
+            case Asked::for_more:
+            case Asked::for_fewer:
+                return spdlog::warn("SIGTTIN and SIGTTOU are refused: there is one process, and no other");
+            case Asked::about_child:
+                return;  // not ours: whoever started it waits for it
+        }
+    }
+
+    void report() const {
+        const std::string table = worker_table(status_of(scoreboard_), options_.server.strategy.name);
+        std::fwrite(table.data(), 1, table.size(), stderr);
+        print_task_trees();
+    }
+
+    void drain() {
+        draining_ = true;
+        line_.state = WorkerLine::State::draining;
+        drain_until_ = Clock::now() + options_.drain_limit;
+        server_.drain();
+    }
+
+    [[noreturn]] static void cut(const char* why) {
+        std::fprintf(stderr, "confab: %s; what is left is cut\n", why);
+        std::_Exit(EXIT_SUCCESS);
+    }
+
+    const RunOptions& options_;
+    Signals signals_;
+    Scoreboard scoreboard_{1};
+    WorkerLine& line_;
+    const std::unique_ptr<Application> application_;
+    Server server_;
+    Clock::time_point drain_until_ = Clock::time_point::max();
+    bool draining_ = false;
+};
 
 }  // namespace
 
@@ -104,7 +128,9 @@ void run_server(const RunOptions& options, const ApplicationMaker& make_applicat
         supervisor.run();
         spent = supervisor.spent();
     } else {
-        spent = run_in_this_process(options, make_application);
+        OneProcess process(options, make_application);
+        process.run();
+        spent = process.spent();
     }
     if (options.print_ledger) std::fprintf(stderr, "%s\n", spent.json().c_str());
 }
@@ -117,6 +143,9 @@ int serve(Handler handler, const std::string& address, const std::string& strate
         run_server({.server = {.listen = {address}, .strategy = *strategy}, .application_name = "handler"},
                    [&handler](std::uint32_t) { return make_application(handler); });
         return EXIT_SUCCESS;
+    } catch (const no_workers& failure) {
+        std::fprintf(stderr, "%s\n", failure.what());
+        return no_workers::exit_status;
     } catch (const std::exception& failure) {
         std::fprintf(stderr, "%s\n", failure.what());
         return EXIT_FAILURE;

@@ -1,7 +1,9 @@
 #include "server/server.hpp"
 
 #include <fcntl.h>
+#include <sys/eventfd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <exception>
 #include <future>
@@ -41,7 +43,10 @@ struct Server::Running {
     };
 
     ServerContext context;
+    std::atomic<std::size_t> threads_left = 0;
+    Fd end;  // an eventfd(2)
     std::vector<HostThread> threads;
+    bool retiring = false;
     bool draining = false;
 };
 
@@ -88,6 +93,9 @@ void Server::start(const Fd& feed) {
 void Server::start(std::vector<Inlet> inlets) {
     running_ = std::make_unique<Running>(options_, application_, others_);
     running_->threads.resize(inlets.size());
+    running_->threads_left = inlets.size();
+    running_->end = Fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    if (!running_->end) throw std::system_error(errno, std::generic_category(), "eventfd");
     for (std::size_t i = 0; i < inlets.size(); ++i) {
         Running::HostThread& slot = running_->threads[i];
         slot.thread = std::jthread([this, &slot, inlet = std::move(inlets[i])]() mutable {
@@ -102,6 +110,8 @@ void Server::start(std::vector<Inlet> inlets) {
                 if (has_begun) throw;  // nobody could serve its connections: the process ends, saying why
                 slot.begun.set_exception(std::current_exception());
             }
+            // A counter at 0 always takes it.
+            if (running_->threads_left.fetch_sub(1) == 1) (void)::eventfd_write(running_->end.get(), 1);
         });
     }
     wait_until_begun();
@@ -120,6 +130,13 @@ void Server::wait_until_begun() {
     if (failure) std::rethrow_exception(failure);
 }
 
+void Server::retire() {
+    if (std::exchange(running_->retiring, true)) return;
+    for (const Running::HostThread& slot : running_->threads) {
+        if (slot.begun_well) slot.host->retire();
+    }
+}
+
 void Server::drain() {
     if (std::exchange(running_->draining, true)) return;
     // Now, while nobody else can have taken the place: a moment later the listeners are closed.
@@ -130,6 +147,8 @@ void Server::drain() {
         if (slot.begun_well) slot.host->drain();
     }
 }
+
+int Server::end_descriptor() const { return running_->end.get(); }
 
 void Server::join() {
     for (Running::HostThread& slot : running_->threads) {

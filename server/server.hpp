@@ -64,10 +64,18 @@ class Server {
     const std::vector<Endpoint>& addresses() const { return addresses_; }
     const Strategy& strategy() const { return options_.strategy; }
 
-    /// Stops accepting and has every connection end: what is owed is sent first. Any thread; once started.
+    /// Stops accepting, and lets the connections end by themselves. One thread does this and `drain`; once
+    /// started.
+    void retire();
+
+    /// Stops accepting and has every connection end: what is owed is sent first.
     void drain();
 
-    /// Waits until all has ended after `drain`.
+    /// Readable, and stays so, when all connections have ended after `retire` or `drain`, so that `join`
+    /// waits no more. Once started.
+    int end_descriptor() const;
+
+    /// Waits until all has ended, after `retire` or `drain`.
     void join();
 
     /// The sum of the reactors' ledgers. Requires: joined.

@@ -10,9 +10,8 @@ namespace {
 
 // A pool that nobody sized: enough for a handful of people who think most of the time.
 constexpr unsigned pool_workers = 8;
-// More threads or processes than this is a typing mistake.
+// More threads than this is a typing mistake.
 constexpr unsigned most_threads = 4096;
-constexpr unsigned most_processes = 512;
 
 constexpr std::array table{
     NamedStrategy{"sequential", "1 × 1 × blocking", "one client; reading the code first",

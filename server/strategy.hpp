@@ -20,6 +20,9 @@ struct ThreadCount {
     friend bool operator==(ThreadCount, ThreadCount) = default;
 };
 
+/// More processes than this, where there is a fixed number of them, is a typing mistake.
+inline constexpr unsigned most_processes = 512;
+
 /// The processes that serve.
 struct ProcessCount {
     enum class Kind : std::uint8_t {

@@ -2,19 +2,19 @@
 
 #include <spdlog/spdlog.h>
 #include <sys/prctl.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <system_error>
-#include <tuple>
 #include <utility>
+
+#include "server/worker_table.hpp"
 
 namespace confab {
 
@@ -26,18 +26,14 @@ constexpr auto shortest_pause = 100ms;
 constexpr auto healthy_after = 10s;
 constexpr unsigned most_never_ready = 5;
 
-// Nobody tells when there is a descriptor or a process to be had again, so it is tried.
-constexpr auto try_accepting_again_after = 50ms;
+// Use is looked at so often: a bound that is crossed by a second's work is a bound for all purposes.
+constexpr auto inspect_use_every = 1s;
+
+// Those that are replaced stay on the scoreboard until they have ended, so it holds two generations. A
+// replacement for which there is no line waits.
+constexpr std::size_t generations = 2;
 
 std::system_error failed(const char* call) { return {errno, std::generic_category(), call}; }
-
-// The signals a supervisor hears, all of them through one descriptor.
-sigset_t heard_signals() {
-    sigset_t set;
-    sigemptyset(&set);
-    for (const int signal : {SIGTERM, SIGINT, SIGCHLD, SIGUSR1}) sigaddset(&set, signal);
-    return set;
-}
 
 // The supervisor's end and the worker's.
 std::pair<Fd, Fd> make_control() {
@@ -54,9 +50,16 @@ int milliseconds_until(std::chrono::steady_clock::time_point due) {
     return static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, 60'000));
 }
 
-std::string ending_of(const siginfo_t& how) {
-    if (how.si_code == CLD_EXITED) return "ended with status " + std::to_string(how.si_status);
-    return std::string("was killed by ") + strsignal(how.si_status);
+WorkerEnd end_of(const siginfo_t& how) {
+    return {.kind = how.si_code == CLD_EXITED ? WorkerEnd::Kind::exited : WorkerEnd::Kind::killed,
+            .number = how.si_status};
+}
+
+bool in_peace(const siginfo_t& how) { return how.si_code == CLD_EXITED && how.si_status == EXIT_SUCCESS; }
+
+std::size_t lines_for(const Strategy& strategy, const ServerLimits& limits) {
+    if (strategy.processes.kind == ProcessCount::Kind::each) return limits.connections;
+    return most_processes * generations;
 }
 
 }  // namespace
@@ -65,13 +68,20 @@ Supervisor::Supervisor(const RunOptions& options, const ApplicationMaker& make_a
     : options_(options),
       make_application_(make_application),
       pid_(::getpid()),
+      inspect_every_([&]() -> Clock::duration {
+          const Clock::duration beats = beat_interval(options.worker_limit);
+          const bool bounded = options.recycle_after != 0 || options.recycle_memory != 0;
+          if (!bounded) return beats;
+          return beats == 0ms ? inspect_use_every : std::min<Clock::duration>(beats, inspect_use_every);
+      }()),
       listeners_(Server::open_listeners(options_.server)),
-      scoreboard_(process_per_connection() ? options_.server.limits.connections
-                                           : options_.server.strategy.processes.count) {
-    for (WorkerLine& line : scoreboard_.lines()) free_lines_.push_back(&line);
-    if (!process_per_connection()) places_.resize(options_.server.strategy.processes.count);
-    if (accepts_itself()) accepting_ = listeners_.take(0);
-    block_signals();
+      scoreboard_(lines_for(options_.server.strategy, options_.server.limits)),
+      random_(static_cast<std::minstd_rand::result_type>(pid_)) {
+    if (!process_per_connection()) {
+        for (unsigned i = 0; i < options_.server.strategy.processes.count; ++i) add_place();
+    }
+    if (accepts_itself()) intake_ = Intake(listeners_.take(0));
+    if (inspect_every_ != 0s) inspect_at_ = Clock::now() + inspect_every_;
 }
 
 bool Supervisor::process_per_connection() const {
@@ -82,44 +92,40 @@ bool Supervisor::accepts_itself() const {
     return options_.server.strategy.processes.kind != ProcessCount::Kind::fork;
 }
 
-void Supervisor::block_signals() {
-    const sigset_t heard = heard_signals();
-    ::pthread_sigmask(SIG_BLOCK, &heard, nullptr);
-    signals_ = Fd(::signalfd(-1, &heard, SFD_CLOEXEC | SFD_NONBLOCK));
-    if (!signals_) throw failed("signalfd");
-}
-
 void Supervisor::run() {
-    while (!is_over()) {
+    while (true) {
         start_workers_due();
+        start_replacement();
+        if (is_over()) break;
         say_ready();
         wait();
         hear_signals();
-        for (Place& place : places_) {
-            if (place.worker) hear(*place.worker);
-        }
+        for_each_worker([](WorkerHandle& worker) { worker.hear(); });
+        for (Place& place : places_) promote_successor(place);
+        inspect();
         reap();
+        mind_limits();
         bring_connections();
     }
-    if (!draining_) throw std::runtime_error("no worker can begin any more");
+    if (!draining_) throw no_workers("no worker can begin any more");
 }
 
+bool Supervisor::is_given_up(const Place& place) { return place.never_ready >= most_never_ready; }
+
 bool Supervisor::is_over() const {
-    const bool nobody_left = children_.empty() && std::ranges::none_of(places_, [](const Place& place) {
-                                 return place.worker.has_value();
-                             });
+    const bool nobody_left =
+        children_.empty() && leaving_.empty() &&
+        std::ranges::none_of(places_, [](const Place& place) { return place.worker || place.successor; });
     if (draining_) return nobody_left;
-    const bool all_given_up = !places_.empty() && std::ranges::all_of(places_, [](const Place& place) {
-        return place.never_ready >= most_never_ready;
-    });
-    return all_given_up && nobody_left;
+    return nobody_left && !places_.empty() && std::ranges::all_of(places_, &is_given_up);
 }
 
 // The promise of the line is that whoever connects is served, so all workers are ready.
 void Supervisor::say_ready() {
     if (has_begun_) return;
-    const bool all_ready = std::ranges::all_of(
-        places_, [](const Place& place) { return place.worker.has_value() && place.worker->ready; });
+    const bool all_ready = std::ranges::all_of(places_, [](const Place& place) {
+        return place.worker && place.worker->state() == WorkerLine::State::ready;
+    });
     if (!all_ready) return;
     has_begun_ = true;
     say_where_it_listens(listeners_.addresses(), options_.server.strategy.name, options_.application_name);
@@ -130,179 +136,183 @@ void Supervisor::say_ready() {
 void Supervisor::start_workers_due() {
     if (draining_) return;
     for (Place& place : places_) {
-        const bool given_up = place.never_ready >= most_never_ready;
-        if (!place.worker && !given_up && place.again_at <= Clock::now()) start_worker(place);
+        const bool due = !place.worker && !is_given_up(place) && place.again_at <= Clock::now();
+        if (due) start_worker(place, place.worker);
     }
 }
 
-void Supervisor::start_worker(Place& place) {
-    Worker worker;
+void Supervisor::start_worker(Place& place, std::optional<WorkerHandle>& into) {
+    if (scoreboard_.is_full()) {
+        errno = EAGAIN;
+        return no_worker(place, failed("too many that are still leaving"));
+    }
+    WorkerLine& line = scoreboard_.take();
+    std::optional<WorkerHandle> worker;
     Fd workers_end;
     try {
-        std::tie(worker.control, workers_end) = make_control();
-        if (accepts_itself()) worker.feed = feed::make();
+        auto [own_end, other_end] = make_control();
+        workers_end = std::move(other_end);
+        worker.emplace(line, std::move(own_end), accepts_itself() ? feed::make() : feed::Pair{});
     } catch (const std::system_error& failure) {
+        scoreboard_.give_back(line);
         return no_worker(place, failure);
     }
-    if (!fork_child(worker)) return no_worker(place, failed("fork"));
-    if (worker.pid != 0) {
-        place.worker = std::move(worker);
-        return;
+    line.last_end = place.last_end;
+    line.restarts = place.workers;
+    const pid_t pid = fork_child();
+    if (pid == 0) {
+        Fd feed = worker->into_child();
+        places_.clear();  // the other workers' sockets
+        leaving_.clear();
+        const WorkerOrders orders = orders_for(line);
+        const int status = accepts_itself()
+                               ? serve_as_worker(orders, std::move(feed), std::move(workers_end))
+                               : serve_as_worker(orders, std::move(listeners_), std::move(workers_end));
+        std::_Exit(status);
     }
-    const WorkerOrders orders{options_.server, make_application_, options_.callback_transform, scoreboard_,
-                              *worker.line};
-    worker.control = Fd();
-    places_.clear();  // the other workers' sockets
-    accepting_.clear();
-    homeless_.clear();  // or they would stay open when whoever serves them is killed
-    worker.feed.giver = Fd();
-    const int status = accepts_itself()
-                           ? serve_as_worker(orders, std::move(worker.feed.taker), std::move(workers_end))
-                           : serve_as_worker(orders, std::move(listeners_), std::move(workers_end));
-    std::_Exit(status);
+    if (pid < 0) {
+        const std::system_error failure = failed("fork");
+        scoreboard_.give_back(line);
+        return no_worker(place, failure);
+    }
+    worker->forked(pid, place.number);
+    worker->lifetime = draw_lifetime();
+    ++place.workers;
+    into = std::move(worker);
 }
 
 void Supervisor::start_worker_for(Fd connection) {
-    Worker worker;
-    if (!fork_child(worker)) {
-        homeless_.push_front(std::move(connection));
-        return pause_accepting(std::string("no process for a connection: ") + failed("fork").what());
+    WorkerLine& line = scoreboard_.take();
+    WorkerHandle worker(line);
+    line.state = WorkerLine::State::ready;
+    line.connections = line.served = 1;
+    const pid_t pid = fork_child();
+    if (pid == 0) std::_Exit(serve_one_connection(orders_for(line), std::move(connection)));
+    if (pid < 0) {
+        const std::system_error failure = failed("fork");
+        scoreboard_.give_back(line);
+        intake_.put_back(std::move(connection));
+        return intake_.pause(std::string("no process for a connection: ") + failure.what());
     }
-    if (worker.pid != 0) {
-        children_.emplace(worker.pid, std::move(worker));
-        return;
-    }
-    const WorkerOrders orders{options_.server, make_application_, options_.callback_transform, scoreboard_,
-                              *worker.line};
-    accepting_.clear();
-    homeless_.clear();
-    std::_Exit(serve_one_connection(orders, std::move(connection)));
+    worker.forked(pid, WorkerLine::no_place);
+    children_.emplace(pid, std::move(worker));
 }
 
-// In the child `worker.pid` is 0. False: there is no process to be had, see errno.
-bool Supervisor::fork_child(Worker& worker) {
-    worker.line = free_lines_.back();
-    worker.since = Clock::now();
+// As fork(2).
+pid_t Supervisor::fork_child() {
     std::fflush(nullptr);  // or the child would write it once more
-    worker.pid = ::fork();
-    if (worker.pid < 0) return false;
-    if (worker.pid > 0) {
-        free_lines_.pop_back();
-        worker.line->pid = worker.pid;
-        return true;
-    }
+    const pid_t pid = ::fork();
+    if (pid != 0) return pid;
     // The kernel ends the child when its parent ends, unless that was before it was asked to.
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() != pid_) std::_Exit(EXIT_FAILURE);
-    signals_ = Fd();
-    // The others stay blocked: what it becomes hears SIGTERM and SIGUSR1 in its own way, and a terminal sends
-    // SIGINT to all processes, but it is the supervisor that sees to it.
-    sigset_t not_ours;
-    sigemptyset(&not_ours);
-    sigaddset(&not_ours, SIGCHLD);
-    ::pthread_sigmask(SIG_UNBLOCK, &not_ours, nullptr);
-    return true;
+    signals_.leave_to_parent();
+    intake_.close();
+    return 0;
+}
+
+WorkerOrders Supervisor::orders_for(WorkerLine& line) const {
+    return {.options = options_.server,
+            .make_application = make_application_,
+            .callback_transform = options_.callback_transform,
+            .scoreboard = scoreboard_,
+            .line = line,
+            .worker_limit = options_.worker_limit};
+}
+
+// Each its own, or all that began together would have to be replaced together.
+WorkerHandle::Lifetime Supervisor::draw_lifetime() {
+    const double share = std::uniform_real_distribution(0.75, 1.0)(random_);
+    const auto at_most = [share](std::uint64_t bound) {
+        return static_cast<std::uint64_t>(std::ceil(static_cast<double>(bound) * share));
+    };
+    return {.served = at_most(options_.recycle_after), .memory_bytes = at_most(options_.recycle_memory)};
 }
 
 // Hearing.
 
 void Supervisor::wait() {
     watched_.clear();
-    watched_.push_back({.fd = signals_.get(), .events = POLLIN, .revents = 0});
-    for (const Place& place : places_) {
-        if (!place.worker) continue;
-        watched_.push_back({.fd = place.worker->control.get(), .events = POLLIN, .revents = 0});
-        watched_.push_back({.fd = place.worker->feed.giver.get(), .events = POLLIN, .revents = 0});
-    }
-    if (wants_connections()) {
-        for (const Fd& listener : accepting_) {
-            watched_.push_back({.fd = listener.get(), .events = POLLIN, .revents = 0});
-        }
-    }
+    watched_.push_back({.fd = signals_.descriptor(), .events = POLLIN, .revents = 0});
+    for_each_worker([this](const WorkerHandle& worker) { worker.watch(watched_); });
+    intake_.watch(watched_);
     if (::poll(watched_.data(), watched_.size(), milliseconds_until(next_due())) < 0 && errno != EINTR) {
         throw failed("poll");
     }
 }
 
-Supervisor::Clock::time_point Supervisor::next_due() const {
-    auto due = Clock::time_point::max();
-    if (draining_) return killed_ ? due : drain_until_;
+Supervisor::Clock::time_point Supervisor::next_due() {
+    if (draining_) return killed_ ? Clock::time_point::max() : drain_until_;
+    auto due = std::min(inspect_at_, intake_.next_due());
+    for_each_worker([&due](const WorkerHandle& worker) { due = std::min(due, worker.next_due()); });
+    const bool may_replace = !is_replacing();
     for (const Place& place : places_) {
-        if (!place.worker && place.never_ready < most_never_ready) due = std::min(due, place.again_at);
+        const bool waits =
+            place.worker ? may_replace && place.replace_for != WorkerEnd::Kind::none : !is_given_up(place);
+        if (waits) due = std::min(due, place.again_at);
     }
-    if (accepting_paused_) due = std::min(due, accept_again_at_);
     return due;
 }
 
+void Supervisor::for_each_worker(const std::function<void(WorkerHandle&)>& visit) {
+    for (Place& place : places_) {
+        if (place.worker) visit(*place.worker);
+        if (place.successor) visit(*place.successor);
+    }
+    for (WorkerHandle& worker : leaving_) visit(worker);
+}
+
 void Supervisor::hear_signals() {
-    signalfd_siginfo heard{};
-    while (::read(signals_.get(), &heard, sizeof heard) == sizeof heard) {
-        if (heard.ssi_signo == SIGUSR1) {
-            for (const Place& place : places_) {
-                if (place.worker) tell(*place.worker, Word::trees);
-            }
-            for (const auto& [pid, worker] : children_) ::kill(pid, SIGUSR1);
-        } else if (heard.ssi_signo != SIGCHLD) {
-            if (draining_) {
-                std::fprintf(stderr, "confab: a second signal; what is left is cut\n");
-                kill_all();
-            } else {
-                drain();
-            }
+    while (const auto asked = signals_.next()) {
+        switch (*asked) {
+            case Asked::to_end:
+                hear_end_signal();
+                break;
+            case Asked::to_report:
+                report();
+                break;
+            case Asked::to_reload:
+                reload();
+                break;
+            case Asked::for_more:
+            case Asked::for_fewer:
+                resize(*asked);
+                break;
+            case Asked::about_child:
+                break;  // `reap` looks anyway
         }
-    }
-    if (draining_ && !killed_ && Clock::now() >= drain_until_) {
-        std::fprintf(stderr, "confab: the drain took too long (--drain-timeout); what is left is cut\n");
-        kill_all();
     }
 }
 
-void Supervisor::hear(Worker& worker) {
-    char word = 0;
-    while (::read(worker.control.get(), &word, 1) == 1) {
-        if (!worker.failure.empty()) {
-            worker.failure += word;
-        } else if (word == static_cast<char>(Word::ready)) {
-            worker.ready = true;
-        } else {
-            worker.failure = ": ";
-        }
-    }
-    if (worker.feed.giver) worker.line->connections -= feed::acknowledged(worker.feed.giver.get());
+void Supervisor::hear_end_signal() {
+    if (!draining_) return drain();
+    std::fprintf(stderr, "confab: a second signal; what is left is cut\n");
+    kill_all();
 }
 
-// A worker that does not hear has ended, or will be killed when the drain takes too long.
-void Supervisor::tell(const Worker& worker, Word word) {
-    const char byte = static_cast<char>(word);
-    if (::send(worker.control.get(), &byte, 1, MSG_NOSIGNAL) != 1 && errno != EPIPE) {
-        spdlog::warn("worker {} cannot be told anything: {}", worker.pid, failed("send").what());
-    }
+void Supervisor::report() {
+    const std::string table = worker_table(status_of(scoreboard_), options_.server.strategy.name);
+    std::fwrite(table.data(), 1, table.size(), stderr);
+    for_each_worker([](WorkerHandle& worker) { worker.ask_for_trees(); });
+    for (auto& [pid, worker] : children_) worker.ask_for_trees();
 }
 
 // Connections.
 
 // First the connection, then a place for it: so it is known whether anybody waits for one.
 void Supervisor::bring_connections() {
-    while (wants_connections() || !homeless_.empty()) {
-        if (homeless_.empty()) take_connections();
-        if (homeless_.empty() || !has_room()) return;
-        Fd connection = std::move(homeless_.front());
-        homeless_.pop_front();
+    while (auto connection = intake_.take()) {
+        if (!has_room()) return intake_.put_back(std::move(*connection));
         if (process_per_connection()) {
-            start_worker_for(std::move(connection));
-        } else {
-            pass_on(std::move(connection));
+            start_worker_for(std::move(*connection));
+        } else if (!pass_on(*connection)) {
+            intake_.put_back(std::move(*connection));
         }
     }
 }
 
-bool Supervisor::wants_connections() const {
-    return homeless_.empty() && (!accepting_paused_ || Clock::now() >= accept_again_at_);
-}
-
 // True when somebody can serve one more connection.
 bool Supervisor::has_room() {
-    if (accepting_paused_ && Clock::now() < accept_again_at_) return false;
     const std::size_t connections = process_per_connection() ? children_.size() : scoreboard_.connections();
     const bool full = connections >= options_.server.limits.connections;
     if (full && !said_full_) {
@@ -314,43 +324,24 @@ bool Supervisor::has_room() {
     return !full && (process_per_connection() || least_loaded() != nullptr);
 }
 
-// One of each listener, if there is any.
-void Supervisor::take_connections() {
-    for (const Fd& listener : accepting_) {
-        Fd connection(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-        if (connection) {
-            if (std::exchange(accepting_paused_, false)) spdlog::info("accepting again");
-            homeless_.push_back(std::move(connection));
-        } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            pause_accepting(std::generic_category().message(errno));
-        }
-    }
-}
-
-void Supervisor::pass_on(Fd connection) {
-    Worker& worker = *least_loaded();
-    const std::error_code error = feed::send(worker.feed.giver.get(), connection.get());
+bool Supervisor::pass_on(const Fd& connection) {
+    WorkerHandle& worker = *least_loaded();
+    const std::error_code error = worker.give(connection.get());
     if (error) {
-        homeless_.push_front(std::move(connection));
-        return pause_accepting("worker " + std::to_string(worker.pid) + " takes none: " + error.message());
+        intake_.pause("worker " + std::to_string(worker.pid()) + " takes none: " + error.message());
     }
-    ++worker.line->connections;
-}
-
-void Supervisor::pause_accepting(const std::string& why) {
-    accept_again_at_ = Clock::now() + try_accepting_again_after;
-    if (!std::exchange(accepting_paused_, true)) spdlog::warn("accepting pauses: {}", why);
+    return !error;
 }
 
 // The worker with the fewest connections that can take one more; nullptr when none can.
-Supervisor::Worker* Supervisor::least_loaded() {
+WorkerHandle* Supervisor::least_loaded() {
     const Strategy& strategy = options_.server.strategy;
     const std::size_t most = strategy.one_at_a_time() ? strategy.threads.count : SIZE_MAX;
-    Worker* best = nullptr;
+    WorkerHandle* best = nullptr;
     for (Place& place : places_) {
-        if (!place.worker || !place.worker->ready || place.worker->told_to_drain) continue;
-        const std::size_t load = place.worker->line->connections;
-        if (load < most && (best == nullptr || load < best->line->connections)) best = &*place.worker;
+        if (!place.worker || place.worker->state() != WorkerLine::State::ready) continue;
+        const std::size_t load = place.worker->line().connections;
+        if (load < most && (best == nullptr || load < best->line().connections)) best = &*place.worker;
     }
     return best;
 }
@@ -359,52 +350,86 @@ Supervisor::Worker* Supervisor::least_loaded() {
 
 void Supervisor::reap() {
     while (true) {
+        // Looks at it first and lets it go last: until then its number is nobody else's.
         siginfo_t how{};
-        if (::waitid(P_ALL, 0, &how, WEXITED | WNOHANG) != 0 || how.si_pid == 0) return;
-        const auto child = children_.find(how.si_pid);
-        if (child != children_.end()) {
-            if (how.si_code != CLD_EXITED)
-                spdlog::error("the process of a connection, {}, {}", how.si_pid, ending_of(how));
-            bury(child->second, how);
-            children_.erase(child);
-        }
-        for (Place& place : places_) {
-            if (place.worker && place.worker->pid == how.si_pid) worker_ended(place, how);
-        }
+        if (::waitid(P_ALL, 0, &how, WEXITED | WNOHANG | WNOWAIT) != 0 || how.si_pid == 0) return;
+        const pid_t pid = how.si_pid;
+        has_ended(how);
+        ::waitid(P_PID, static_cast<id_t>(pid), &how, WEXITED);
     }
 }
 
-// Takes back what it had been given.
-void Supervisor::bury(Worker& worker, const siginfo_t& how) {
-    const bool in_peace = how.si_code == CLD_EXITED && how.si_status == EXIT_SUCCESS;
-    if (!in_peace && options_.process_lost) options_.process_lost(scoreboard_.number_of(*worker.line));
-    spent_ += worker.line->spent;
-    worker.line->spent = {};
-    worker.line->connections = 0;
-    worker.line->pid = 0;
-    free_lines_.push_back(worker.line);
-    if (!worker.feed.taker) return;
-    while (auto left = feed::receive(worker.feed.taker.get())) homeless_.push_back(std::move(*left));
+void Supervisor::has_ended(const siginfo_t& how) {
+    const auto is_it = [&how](const std::optional<WorkerHandle>& worker) {
+        return worker && worker->pid() == how.si_pid;
+    };
+    if (const auto child = children_.find(how.si_pid); child != children_.end()) {
+        if (how.si_code != CLD_EXITED) {
+            spdlog::error("the process of a connection, {}, {}", how.si_pid, end_of(how).text());
+        }
+        bury(child->second, how);
+        children_.erase(child);
+        return;
+    }
+    const auto place = std::ranges::find_if(places_, is_it, &Place::worker);
+    if (place != places_.end()) return worker_ended(*place, how);
+    const auto heir = std::ranges::find_if(places_, is_it, &Place::successor);
+    if (heir != places_.end()) return successor_ended(*heir, how);
+    leaver_ended(how);
+}
+
+// Takes back what it had been given. A worker may have said something just before its end.
+void Supervisor::bury(WorkerHandle& worker, const siginfo_t& how) {
+    worker.hear();
+    if (!in_peace(how) && options_.process_lost) options_.process_lost(scoreboard_.number_of(worker.line()));
+    spent_ += worker.line().spent;
+    while (auto left = worker.take_back()) intake_.put_back(std::move(*left));
+    scoreboard_.give_back(worker.line());
 }
 
 void Supervisor::worker_ended(Place& place, const siginfo_t& how) {
-    Worker worker = std::move(*place.worker);
+    WorkerHandle worker = std::move(*place.worker);
     place.worker.reset();
+    const bool was_ready = worker.state() != WorkerLine::State::starting;
     bury(worker, how);
-    const bool in_peace = how.si_code == CLD_EXITED && how.si_status == EXIT_SUCCESS;
-    if (draining_ && (in_peace || killed_)) return;
-    if (!has_begun_ && !draining_) fail_to_start("a worker " + ending_of(how) + worker.failure);
-    spdlog::warn("worker {} {}{}", worker.pid, ending_of(how), worker.failure);
-    if (in_peace || Clock::now() - worker.since >= healthy_after) place.crashes = 0;
-    // One that was killed before it was ready has not failed to begin: somebody ended it.
-    const bool was_killed = how.si_code == CLD_KILLED && how.si_status == SIGKILL;
-    plan_successor(place, worker.ready || was_killed);
+    if (draining_ && (in_peace(how) || killed_)) return;
+    const std::string what = end_of(how).text() + worker.failure();
+    if (!has_begun_ && !draining_) fail_to_start("a worker " + what);
+    spdlog::warn("worker {} {}", how.si_pid, what);
+    const bool killed = worker.killed_for() != WorkerEnd::Kind::none;
+    place.last_end = killed ? WorkerEnd{.kind = worker.killed_for()} : end_of(how);
+    place.replace_for = WorkerEnd::Kind::none;
+    if (place.successor) {
+        place.worker = std::exchange(place.successor, std::nullopt);
+        place.worker->line().last_end = place.last_end;
+        return;
+    }
+    if (in_peace(how) || Clock::now() - worker.since() >= healthy_after) place.crashes = 0;
+    // One that somebody else killed before it was ready has not failed to begin.
+    const bool was_killed = how.si_code == CLD_KILLED && how.si_status == SIGKILL && !killed;
+    plan_next(place, was_ready || was_killed);
+}
+
+void Supervisor::successor_ended(Place& place, const siginfo_t& how) {
+    WorkerHandle worker = std::move(*place.successor);
+    place.successor.reset();
+    bury(worker, how);
+    if (!draining_) roll_back(place, end_of(how).text() + worker.failure());
+}
+
+void Supervisor::leaver_ended(const siginfo_t& how) {
+    const auto leaver = std::ranges::find(leaving_, how.si_pid, &WorkerHandle::pid);
+    if (leaver == leaving_.end()) return;  // a stranger whom a worker left behind
+    if (!in_peace(how) && !killed_) spdlog::warn("worker {} {}", how.si_pid, end_of(how).text());
+    bury(*leaver, how);
+    leaving_.erase(leaver);
 }
 
 void Supervisor::no_worker(Place& place, const std::system_error& why) {
     if (!has_begun_) fail_to_start(std::string("no worker: ") + why.what());
+    if (place.worker) return roll_back(place, std::string("cannot be started: ") + why.what());
     spdlog::error("no worker: {}", why.what());
-    plan_successor(place, false);
+    plan_next(place, false);
 }
 
 // The others have not said anything yet, and have nothing to lose.
@@ -412,12 +437,12 @@ void Supervisor::fail_to_start(const std::string& why) {
     kill_all();
     while (::waitid(P_ALL, 0, nullptr, WEXITED) == 0 || errno == EINTR) {
     }
-    throw std::runtime_error(why);
+    throw no_workers(why);
 }
 
-void Supervisor::plan_successor(Place& place, bool was_ready) {
+void Supervisor::plan_next(Place& place, bool was_ready) {
     place.never_ready = was_ready ? 0 : place.never_ready + 1;
-    if (place.never_ready == most_never_ready) {
+    if (is_given_up(place)) {
         spdlog::error("{} workers in a row did not begin: this place is given up", most_never_ready);
     }
     const auto pause = place.crashes == 0 ? 0ms : shortest_pause * (1 << std::min(place.crashes - 1, 20U));
@@ -431,29 +456,22 @@ void Supervisor::drain() {
     // Now, while nobody else can have taken the place: a moment later the listeners are closed.
     listeners_.remove_socket_files();
     for (unsigned i = 0; i < listeners_.sets(); ++i) listeners_.take(i).clear();
-    accepting_.clear();
-    homeless_.clear();
-    for (Place& place : places_) {
-        if (place.worker) drain(*place.worker);
-    }
-    for (auto& [pid, worker] : children_) drain(worker);
+    intake_.close();
+    for_each_worker([this](WorkerHandle& worker) { worker.drain(options_.drain_limit); });
+    for (auto& [pid, worker] : children_) worker.drain(options_.drain_limit);
 }
 
-void Supervisor::drain(Worker& worker) {
-    worker.told_to_drain = true;
-    if (worker.control) {
-        tell(worker, Word::drain);
-    } else {
-        ::kill(worker.pid, SIGTERM);  // ours and not waited for, so the number is still its own
-    }
+void Supervisor::mind_limits() {
+    if (!draining_) return for_each_worker([](WorkerHandle& worker) { worker.mind_limits(); });
+    if (killed_ || Clock::now() < drain_until_) return;
+    std::fprintf(stderr, "confab: the drain took too long (--drain-timeout); what is left is cut\n");
+    kill_all();
 }
 
 void Supervisor::kill_all() {
     killed_ = true;
-    for (const Place& place : places_) {
-        if (place.worker) ::kill(place.worker->pid, SIGKILL);
-    }
-    for (const auto& [pid, worker] : children_) ::kill(pid, SIGKILL);
+    for_each_worker([](const WorkerHandle& worker) { worker.kill(); });
+    for (const auto& [pid, worker] : children_) worker.kill();
 }
 
 }  // namespace confab

@@ -6,22 +6,28 @@
 
 #include <chrono>
 #include <csignal>
-#include <deque>
+#include <cstdint>
+#include <functional>
+#include <list>
 #include <optional>
+#include <random>
 #include <string>
 #include <system_error>
 #include <unordered_map>
 #include <vector>
 
-#include "server/feed.hpp"
+#include "server/intake.hpp"
 #include "server/scoreboard.hpp"
 #include "server/server.hpp"
+#include "server/signals.hpp"
+#include "server/worker_handle.hpp"
 #include "server/worker_process.hpp"
 
 namespace confab {
 
 /// Keeps the processes of a strategy going: forks them, hears when they are ready, replaces those that end
-/// unasked, brings connections to them where the strategy says so, and drains them at the end.
+/// unasked, that hang, or that have served long enough, brings connections to them where the strategy says
+/// so, and drains them at the end.
 ///
 /// It has one thread and one loop around poll(2), serves nobody itself, and holds every listening socket, so
 /// that no connection is reset when a worker ends. It forks and never makes a thread, so a fork copies a
@@ -31,13 +37,18 @@ namespace confab {
 /// to RunOptions::longest_restart_pause; ten healthy seconds make up for it. Five in a row that ended,
 /// unkilled, before they were ready: the place is given up, and the others serve on. But when the first ones
 /// cannot begin, the start has failed.
+///
+/// A worker that is replaced as planned (SIGHUP, recycling) goes on until its successor is ready; then it
+/// retires: it accepts no more, and has `retire_limit` for the connections it holds, then `drain_limit` to
+/// drain. One successor at a time is on its way. One that never becomes ready changes nothing: the old worker
+/// stays.
 class Supervisor {
   public:
     /// Opens the listeners; throws as Server::start does. Requires: the program has one thread.
     Supervisor(const RunOptions& options, const ApplicationMaker& make_application);
 
     /// Serves until SIGTERM or SIGINT, then drains. A second one, or drain_limit: what is left is killed.
-    /// Throws std::runtime_error when the first workers cannot begin, or all places had to be given up.
+    /// Throws no_workers when the first workers cannot begin, or all places had to be given up.
     void run();
 
     /// What the workers that ended in peace have spent. After `run`.
@@ -46,82 +57,94 @@ class Supervisor {
   private:
     using Clock = std::chrono::steady_clock;
 
-    struct Worker {
-        pid_t pid = 0;
-        Fd control;  // not with a process per connection
-        // Only where connections are fed. The taker's end as well: what a worker leaves in there goes to
-        // another.
-        feed::Pair feed;
-        WorkerLine* line = nullptr;
-        bool ready = false;
-        std::string failure;  ///< why it cannot begin
-        bool told_to_drain = false;
-        Clock::time_point since{};
-    };
-
     /// A place for a worker, where there is a fixed number of them.
     struct Place {
-        std::optional<Worker> worker;
-        unsigned crashes = 0;          ///< in a row
-        unsigned never_ready = 0;      ///< in a row
-        Clock::time_point again_at{};  ///< when the next one is due, if there is none
+        std::uint32_t number = 0;
+        std::optional<WorkerHandle> worker{};
+        std::optional<WorkerHandle> successor{};  ///< not ready yet; its worker serves on
+        WorkerEnd::Kind replace_for{};            ///< none: its worker is to stay
+        unsigned crashes = 0;                     ///< in a row
+        unsigned never_ready = 0;                 ///< in a row
+        Clock::time_point again_at{};             ///< when the next one may be started
+        std::uint32_t workers = 0;                ///< that it has had
+        WorkerEnd last_end{};
     };
 
     bool process_per_connection() const;
     bool accepts_itself() const;
-
-    void block_signals();
-    void say_ready();
+    static bool is_given_up(const Place& place);
     bool is_over() const;
+    void say_ready();
 
+    // Forking.
     void start_workers_due();
-    void start_worker(Place& place);
+    void start_worker(Place& place, std::optional<WorkerHandle>& into);
     void start_worker_for(Fd connection);
-    bool fork_child(Worker& worker);
+    pid_t fork_child();
+    WorkerOrders orders_for(WorkerLine& line) const;
+    WorkerHandle::Lifetime draw_lifetime();
 
+    // Hearing.
     void wait();
-    Clock::time_point next_due() const;
+    Clock::time_point next_due();
     void hear_signals();
-    void hear(Worker& worker);
-    void tell(const Worker& worker, Word word);
+    void hear_end_signal();
+    void report();
+    void for_each_worker(const std::function<void(WorkerHandle&)>& visit);
 
+    // Connections.
     void bring_connections();
-    bool wants_connections() const;
     bool has_room();
-    void take_connections();
-    void pass_on(Fd connection);
-    void pause_accepting(const std::string& why);
-    Worker* least_loaded();
+    bool pass_on(const Fd& connection);
+    WorkerHandle* least_loaded();
 
+    // Replacing workers, and their number.
+    void reload();
+    void resize(Asked asked);
+    void add_place();
+    void remove_place();
+    bool is_replacing() const;
+    void start_replacement();
+    void promote_successor(Place& place);
+    void roll_back(Place& place, const std::string& why);
+    void retire(WorkerHandle worker);
+    void inspect();
+    void inspect_use(Place& place);
+
+    // Ending.
     void reap();
-    void bury(Worker& worker, const siginfo_t& how);
+    void has_ended(const siginfo_t& how);
+    void bury(WorkerHandle& worker, const siginfo_t& how);
     void no_worker(Place& place, const std::system_error& why);
     void worker_ended(Place& place, const siginfo_t& how);
-    void plan_successor(Place& place, bool was_ready);
+    void successor_ended(Place& place, const siginfo_t& how);
+    void leaver_ended(const siginfo_t& how);
+    void plan_next(Place& place, bool was_ready);
     void drain();
-    void drain(Worker& worker);
+    void mind_limits();
     void kill_all();
     [[noreturn]] void fail_to_start(const std::string& why);
 
     const RunOptions options_;
     const ApplicationMaker make_application_;
     const pid_t pid_;
+    const Clock::duration inspect_every_;  // zero: never
     Listeners listeners_;
     Scoreboard scoreboard_;
-    std::vector<Fd> accepting_;                   // the listeners, where it accepts itself
-    std::vector<Place> places_;                   // where the number of workers is fixed
-    std::unordered_map<pid_t, Worker> children_;  // with a process per connection
-    std::vector<WorkerLine*> free_lines_;
+    Signals signals_;
+    Intake intake_;                                     // where it accepts itself
+    std::list<Place> places_;                           // where the number of workers is fixed
+    std::list<WorkerHandle> leaving_;                   // their places are others'
+    std::unordered_map<pid_t, WorkerHandle> children_;  // with a process per connection
     std::vector<pollfd> watched_;
-    std::deque<Fd> homeless_;  // accepted, and with nobody yet
-    Fd signals_;
+    std::minstd_rand random_;
     bool has_begun_ = false;  // true exactly when it has said where it listens
+    bool reloading_ = false;
     bool said_full_ = false;
     bool draining_ = false;
     bool killed_ = false;
-    bool accepting_paused_ = false;  // and said
-    Clock::time_point accept_again_at_{};
     Clock::time_point drain_until_{};
+    Clock::time_point inspect_at_ = Clock::time_point::max();
     Ledger spent_;
 };
 

@@ -1,6 +1,8 @@
 #include <spdlog/spdlog.h>
 
 #include <optional>
+#include <span>
+#include <vector>
 
 #include "coro/diagnostics.hpp"
 #include "coro/listener.hpp"
@@ -25,8 +27,12 @@ class TaskHost final : public Host {
         connections_ = &connections;
         SlotQueue slots(context_.slots, reactor_);
         place_.emplace(Connection::Place{*worker_, context_.stream_limits, &slots});
-        for (Source& source : inlet.sources) {
-            connections.spawn(accept_from(source.kind, source.fd.release(), slots), "accept");
+        std::vector<Acceptor> acceptors(inlet.sources.size());
+        acceptors_ = acceptors;
+        for (std::size_t i = 0; i < acceptors.size(); ++i) {
+            Source& source = inlet.sources[i];
+            acceptors[i].accepting = connections.spawn(
+                accept_from(source.kind, source.fd.release(), slots, acceptors[i]), "accept");
         }
         if (inlet.connection) Connection::start(connections, *place_, inlet.connection.release());
         const Observed observed(reactor_, context_.next_name());
@@ -36,19 +42,27 @@ class TaskHost final : public Host {
         context_.add(reactor_.ledger());
     }
 
+    void retire() override { retire_job_.post_to(reactor_); }
     void drain() override { drain_job_.post_to(reactor_); }
     void post(Job& job) override { reactor_.post(job); }
 
   private:
-    task<void> accept_from(Source::Kind kind, int source, SlotQueue& slots) {
+    struct Acceptor {
+        child<void> accepting;
+        bool serves = false;  // its connection, before it goes on: it has its time when the host retires
+    };
+
+    task<void> accept_from(Source::Kind kind, int source, SlotQueue& slots, Acceptor& self) {
+        AcceptLoop loop(kind, source, slots);
         try {
-            AcceptLoop loop(kind, source, slots);
-            while (true) {
+            while (!retiring_) {
                 const int fd = co_await loop.next();
                 if (context_.strategy.one_at_a_time()) {
                     scope one;
                     Connection::start(one, *place_, fd);
+                    self.serves = true;
                     co_await one.join();
+                    self.serves = false;
                 } else {
                     Connection::start(*connections_, *place_, fd);
                 }
@@ -58,16 +72,30 @@ class TaskHost final : public Host {
         } catch (const std::system_error& broken) {
             spdlog::error("a listener is lost: {}", broken.what());
         }
-        co_await close_descriptor(source);
+        if (!retiring_) {
+            co_await close_descriptor(source);
+            co_return;
+        }
+        const std::vector<int> last = co_await loop.leave();
+        for (const int fd : last) Connection::start(*connections_, *place_, fd);
     }
 
     HostContext& context_;
     Reactor reactor_;
     std::unique_ptr<Worker> worker_;
     scope* connections_ = nullptr;
+    std::span<Acceptor> acceptors_;
+    bool retiring_ = false;
     std::optional<Connection::Place> place_;
-    DrainJob drain_job_{[this] {
-        // Without listeners it may be over before it is asked to end; its worker's end turns the reactor.
+    // It may be over before it is asked to end, and its worker's end turns the reactor.
+    HostJob retire_job_{[this] {
+        if (worker_ == nullptr) return;
+        retiring_ = true;
+        for (const Acceptor& acceptor : acceptors_) {
+            if (!acceptor.serves) acceptor.accepting.kill();
+        }
+    }};
+    HostJob drain_job_{[this] {
         if (worker_ == nullptr) return;
         worker_->drain();
         connections_->request_stop();

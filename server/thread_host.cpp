@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <system_error>
 #include <unordered_set>
+#include <vector>
 
 #include "coro/diagnostics.hpp"
 #include "coro/listener.hpp"
@@ -54,7 +55,7 @@ class ConnectionThread : public Job {
     // The connection's own thread only; null unless the reactor runs.
     Worker* worker_ = nullptr;
     scope* tasks_ = nullptr;
-    DrainJob drain_job_{[this] {
+    HostJob drain_job_{[this] {
         // Asked for in the last turn of the connection, it runs when its worker's end turns the reactor.
         if (worker_ == nullptr) return;
         worker_->drain();
@@ -82,6 +83,7 @@ class ThreadHost final : public Host {
         context_.add(reactor_.ledger());
     }
 
+    void retire() override { retire_job_.post_to(reactor_); }
     void drain() override { drain_job_.post_to(reactor_); }
     void post(Job& job) override { reactor_.post(job); }
 
@@ -89,8 +91,8 @@ class ThreadHost final : public Host {
     friend class ConnectionThread;
 
     task<void> accept_from(Source::Kind kind, int source) {
+        AcceptLoop loop(kind, source, *slots_);
         try {
-            AcceptLoop loop(kind, source, *slots_);
             while (true) {
                 const int fd = co_await loop.next();
                 const bool started = co_await start_thread(fd);
@@ -101,7 +103,15 @@ class ThreadHost final : public Host {
         } catch (const std::system_error& broken) {
             spdlog::error("a listener is lost: {}", broken.what());
         }
-        co_await close_descriptor(source);
+        if (!retiring_) {
+            co_await close_descriptor(source);
+            co_return;
+        }
+        const std::vector<int> last = co_await loop.leave();
+        for (const int fd : last) {
+            const bool started = co_await start_thread(fd);
+            if (!started) break;
+        }
     }
 
     /// False: asked to stop before there was a thread; the connection is closed.
@@ -158,7 +168,12 @@ class ThreadHost final : public Host {
     Reactor reactor_;
     scope* tasks_ = nullptr;
     SlotQueue* slots_ = nullptr;
-    DrainJob drain_job_{[this] {
+    bool retiring_ = false;
+    HostJob retire_job_{[this] {
+        retiring_ = true;
+        tasks_->request_stop();
+    }};
+    HostJob drain_job_{[this] {
         tasks_->request_stop();
         const MutexLock lock(mutex_);
         draining_ = true;

@@ -4,10 +4,12 @@
 #include <pthread.h>
 #include <spdlog/spdlog.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <exception>
@@ -41,34 +43,81 @@ class TerminationSignal {
     Fd descriptor_;
 };
 
-/// Returns when the worker is to end. False: the supervisor has gone.
-bool wait_for_the_end(const Fd& control, const TerminationSignal& terminated) {
-    pollfd watched[] = {{.fd = control.get(), .events = POLLIN, .revents = 0},
-                        {.fd = terminated.descriptor(), .events = POLLIN, .revents = 0}};
-    while (true) {
-        if (::poll(watched, std::size(watched), -1) < 0) continue;  // EINTR: there is no other reason
-        if (watched[1].revents != 0) return true;
-        char word = 0;
-        const ssize_t heard = ::read(control.get(), &word, 1);
-        if (heard == 0 || (heard < 0 && errno != EINTR && errno != EAGAIN)) return false;
-        if (heard == 1 && word == static_cast<char>(Word::drain)) return true;
-        if (heard == 1 && word == static_cast<char>(Word::trees)) print_task_trees();
-    }
-}
+// What is left to a worker's first thread while others serve: it hears the supervisor, beats, and sees to the
+// end.
+class WorkerMain {
+  public:
+    WorkerMain(Server& server, const WorkerOrders& orders, const Fd& control)
+        : server_(server),
+          orders_(orders),
+          control_(control),
+          interval_(beat_interval(orders.worker_limit)) {}
 
-int run_until_told(Server& server, const WorkerOrders& orders, const Fd& control,
-                   const TerminationSignal& terminated) {
-    const char ready = static_cast<char>(Word::ready);
-    if (::write(control.get(), &ready, 1) != 1) return EXIT_FAILURE;  // the supervisor has gone
-    {
-        const Watchdog watchdog;
-        if (!wait_for_the_end(control, terminated)) return EXIT_FAILURE;
+    /// Returns when the server has ended.
+    void run(const TerminationSignal& terminated) {
+        say(Word::ready, "");
+        while (true) {
+            pollfd watched[] = {
+                {.fd = control_.get(), .events = POLLIN, .revents = 0},
+                {.fd = drained_ ? -1 : terminated.descriptor(), .events = POLLIN, .revents = 0},
+                {.fd = server_.end_descriptor(), .events = POLLIN, .revents = 0}};
+            const int timeout = interval_.count() == 0 ? -1 : static_cast<int>(interval_.count());
+            if (::poll(watched, std::size(watched), timeout) < 0)
+                continue;  // EINTR: there is no other reason
+            if (watched[2].revents != 0) return;
+            if (watched[1].revents != 0) drain();
+            if (watched[0].revents != 0) hear();
+            beat();
+        }
     }
-    server.drain();
-    server.join();
-    orders.line.spent = server.ledger();
-    return EXIT_SUCCESS;
-}
+
+  private:
+    void hear() {
+        char word = 0;
+        const ssize_t heard = ::read(control_.get(), &word, 1);
+        if (heard == 0 || (heard < 0 && errno != EINTR && errno != EAGAIN)) supervisor_has_gone();
+        if (heard != 1) return;
+        if (word == static_cast<char>(Word::retire)) retire();
+        if (word == static_cast<char>(Word::drain)) drain();
+        if (word == static_cast<char>(Word::trees)) print_task_trees();
+    }
+
+    void say(Word word, const std::string& text) {
+        const std::string whole = static_cast<char>(word) + text;
+        if (::send(control_.get(), whole.data(), whole.size(), MSG_NOSIGNAL) < 0 && errno != EAGAIN) {
+            supervisor_has_gone();
+        }
+    }
+
+    [[noreturn]] static void supervisor_has_gone() { std::_Exit(EXIT_FAILURE); }
+
+    // It beats as long as no reactor is held for too long. Twice in a row, since one who was stopped and goes
+    // on has had no time to let go yet.
+    void beat() {
+        if (interval_.count() == 0) return;
+        const std::optional<Stall> stall = longest_stall();
+        const bool held = stall && stall->held >= orders_.worker_limit;
+        if (held && held_before_) say(Word::hangs, stall->text());
+        held_before_ = held;
+        if (!held) orders_.line.beats.fetch_add(1, std::memory_order_relaxed);
+    }
+
+    // Here is where connections will move to a sibling instead of ending with their worker.
+    void retire() { server_.retire(); }
+
+    void drain() {
+        drained_ = true;
+        server_.drain();
+    }
+
+    Server& server_;
+    const WorkerOrders& orders_;
+    const Fd& control_;
+    const std::chrono::milliseconds interval_;
+    const Watchdog watchdog_;
+    bool held_before_ = false;
+    bool drained_ = false;
+};
 
 template <class Start>
 int serve_with(const WorkerOrders& orders, ConnectionSlots::Others others, const Fd& control, Start start) {
@@ -77,11 +126,14 @@ int serve_with(const WorkerOrders& orders, ConnectionSlots::Others others, const
         const auto application = orders.make_application(orders.number());
         Server server(orders.options, *application, orders.callback_transform, std::move(others));
         start(server);
-        return run_until_told(server, orders, control, terminated);
+        WorkerMain(server, orders, control).run(terminated);
+        server.join();
+        orders.line.spent = server.ledger();
+        return EXIT_SUCCESS;
     } catch (const std::exception& failure) {
         const std::string reason = static_cast<char>(Word::failed) + std::string(failure.what());
         // If that fails the supervisor has gone, or takes the end of the process for an answer.
-        (void)!::write(control.get(), reason.data(), reason.size());
+        (void)!::send(control.get(), reason.data(), reason.size(), MSG_NOSIGNAL);
         return EXIT_FAILURE;
     }
 }
@@ -142,20 +194,22 @@ class ConnectionSignals {
 
 int serve_as_worker(const WorkerOrders& orders, Listeners listeners, Fd control) {
     ConnectionSlots::Others others{.here = &orders.line.connections,
+                                   .served = &orders.line.served,
                                    .everywhere = [&orders] { return orders.scoreboard.connections(); }};
     return serve_with(orders, std::move(others), control,
                       [&](Server& server) { server.start(std::move(listeners)); });
 }
 
 int serve_as_worker(const WorkerOrders& orders, Fd feed, Fd control) {
-    ConnectionSlots::Others others{.gone = [&feed] { feed::acknowledge(feed.get()); }};
+    ConnectionSlots::Others others{.served = &orders.line.served,
+                                   .gone = [&feed] { feed::acknowledge(feed.get()); }};
     return serve_with(orders, std::move(others), control, [&](Server& server) { server.start(feed); });
 }
 
 int serve_one_connection(const WorkerOrders& orders, Fd connection) {
     try {
-        const auto application = orders.make_application(orders.number());
-        ServerContext context(orders.options, *application, {});
+        const auto application = orders.make_application();
+        ServerContext context(orders.options, *application, {}, &orders.line.pulse);
         const auto host = make_task_host(context.shared);
         std::optional<ConnectionSignals> signals;
         host->serve({.connection = std::move(connection)}, [&] { signals.emplace(*host); });

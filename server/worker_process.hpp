@@ -1,6 +1,9 @@
 // Internal to server: what a process that was forked to serve does, from the fork to its end.
 #pragma once
 
+#include <algorithm>
+#include <chrono>
+
 #include "server/byte_apps.hpp"
 #include "server/run_server.hpp"
 #include "server/scoreboard.hpp"
@@ -13,20 +16,31 @@ struct WorkerOrders {
     const ServerOptions& options;
     const ApplicationMaker& make_application;
     Transform callback_transform;
-    Scoreboard& scoreboard;
+    const Scoreboard& scoreboard;
     WorkerLine& line;
+    std::chrono::milliseconds worker_limit;  ///< see RunOptions
+
     std::uint32_t number() const { return scoreboard.number_of(line); }
 };
+
+/// How often a worker beats, and its supervisor looks whether it has; zero for no limit.
+constexpr std::chrono::milliseconds beat_interval(std::chrono::milliseconds worker_limit) {
+    using std::chrono::milliseconds;
+    if (worker_limit == milliseconds::zero()) return worker_limit;
+    return std::max(worker_limit / 4, milliseconds(1));
+}
 
 /// What is said on the control socket, a byte a word.
 enum class Word : char {
     ready = 'r',   ///< worker: it accepts
     failed = 'f',  ///< worker: it cannot begin; the reason follows, to the end
+    hangs = 'h',   ///< worker: a reactor is held; by what follows, to the end
+    retire = 'q',  ///< supervisor: accept no more, and end when the connections have
     drain = 'd',   ///< supervisor: end in peace
     trees = 't',   ///< supervisor: print the task trees
 };
 
-/// Serves what comes to `listeners`, or over `feed`, until told to drain, or SIGTERM. When the other end of
+/// Serves what comes to `listeners`, or over `feed`, until told to end, or SIGTERM. When the other end of
 /// `control` has gone, so has the supervisor, and the process ends at once. The exit status for the process.
 int serve_as_worker(const WorkerOrders& orders, Listeners listeners, Fd control);
 int serve_as_worker(const WorkerOrders& orders, Fd feed, Fd control);

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <csignal>
 #include <utility>
 #include <vector>
 
@@ -17,7 +18,8 @@ class Stranger {
 
     pid_t pid() const { return pid_; }
     // Without effect when it has ended.
-    void kill() const;
+    void signal(int number) const;
+    void kill() const { signal(SIGKILL); }
     // Waits for its end; false when all patience is over before.
     [[nodiscard]] bool ends() const;
 
@@ -26,7 +28,11 @@ class Stranger {
     UniqueFd handle_;
 };
 
-// Those that are there now.
+// Those that are there now; the numbers also of zombies.
 std::vector<Stranger> children_of(pid_t pid);
+std::vector<pid_t> child_pids_of(pid_t pid);
+
+// The letter of its state in proc_pid_stat(5); 0 when there is none.
+char state_of(pid_t pid);
 
 }  // namespace confab::system_tests

@@ -320,4 +320,14 @@ void Client::reset() {
     close();
 }
 
+std::deque<Client> served_clients(const std::string& address, int count) {
+    std::deque<Client> clients;
+    for (int number = 0; number < count; ++number) {
+        clients.emplace_back(address);
+        clients.back().send("hello");
+        clients.back().expect("hello");
+    }
+    return clients;
+}
+
 }  // namespace confab::system_tests

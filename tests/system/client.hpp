@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <deque>
 #include <initializer_list>
 #include <optional>
 #include <source_location>
@@ -108,5 +109,8 @@ class Client {
     std::string received_;  // and not yet taken
     Ending ending_ = Ending::open;
 };
+
+// So many clients of `echo`, each of which has had an answer.
+std::deque<Client> served_clients(const std::string& address, int count);
 
 }  // namespace confab::system_tests

@@ -55,8 +55,9 @@ int run(int argc, char** argv) {
     const Strategy& strategy = strategy_under_test();
     std::printf("system tests under strategy %s\n", strategy.name.c_str());
     doctest::Context context(argc - 2, argv + 2);
-    for (const char* need : {needs::several_clients, needs::clients_that_share_a_process,
-                             needs::several_processes, needs::chat, needs::chat_with_several_clients}) {
+    for (const char* need :
+         {needs::several_clients, needs::clients_that_share_a_process, needs::several_processes,
+          needs::number_of_processes, needs::chat, needs::chat_with_several_clients}) {
         if (!offers(strategy, need)) context.addFilter("test-suite-exclude", need);
     }
     return context.run();

@@ -1,6 +1,5 @@
 // Strategies of several processes: what happens to the others when one of them is killed.
 #include <doctest/doctest.h>
-
 #include <algorithm>
 #include <csignal>
 #include <deque>
@@ -13,16 +12,6 @@
 
 namespace confab::system_tests {
 namespace {
-
-std::deque<Client> served_clients(const std::string& address, int count) {
-    std::deque<Client> clients;
-    for (int number = 0; number < count; ++number) {
-        clients.emplace_back(address);
-        clients.back().send("hello");
-        clients.back().expect("hello");
-    }
-    return clients;
-}
 
 TEST_SUITE_BEGIN(needs::several_processes);
 

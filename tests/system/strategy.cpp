@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <stdexcept>
 #include <utility>
 
@@ -38,6 +39,7 @@ Strategy parse_triple(std::string_view text) {
     }
     strategy.reported_name = processes + "x" + threads + "x" + waiting;
     strategy.several_processes = processes != "1";
+    strategy.number_of_processes = strategy.several_processes && processes != "each";
     strategy.process_per_client = processes == "each";
     return strategy;
 }
@@ -67,6 +69,7 @@ Strategy parse_strategy(std::string_view text) {
         .speaks_chat = text != "callback",
         .serves_as_many_as_it_has = text == "threadpool" || text == "prefork" || text == "processpool",
         .several_processes = several,
+        .number_of_processes = several && text != "fork",
         .process_per_client = text == "fork" || text == "prefork" || text == "processpool",
         .reported_name = std::string(text)};
     if (text == "threadpool") {
@@ -80,6 +83,7 @@ Strategy parse_strategy(std::string_view text) {
 
 bool offers(const Strategy& strategy, std::string_view need) {
     if (need == needs::several_processes) return strategy.several_processes;
+    if (need == needs::number_of_processes) return strategy.number_of_processes;
     if (need == needs::clients_that_share_a_process && strategy.process_per_client) return false;
     const bool several = need == needs::several_clients || need == needs::chat_with_several_clients ||
                          need == needs::clients_that_share_a_process;
@@ -90,6 +94,19 @@ bool offers(const Strategy& strategy, std::string_view need) {
 const Strategy& strategy_under_test() { return under_test().strategy; }
 
 const std::string& program_under_test() { return under_test().program; }
+
+Strategy with_processes(const std::string& number) {
+    Strategy strategy = strategy_under_test();
+    const auto option = std::ranges::find(strategy.flags, "--processes");
+    if (option == strategy.flags.end()) {
+        strategy.flags.insert(strategy.flags.end(), {"--processes", number});
+    } else {
+        *std::next(option) = number;
+    }
+    const bool is_triple = std::ranges::find(names, strategy.name) == names.end();
+    if (is_triple) strategy.reported_name.replace(0, strategy.reported_name.find('x'), number);
+    return strategy;
+}
 
 void set_under_test(std::string program, Strategy strategy) {
     under_test() = {std::move(program), std::move(strategy)};

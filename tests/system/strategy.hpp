@@ -18,6 +18,7 @@ inline constexpr const char* nothing = "";
 inline constexpr const char* several_clients = "several clients at once";
 inline constexpr const char* clients_that_share_a_process = "clients that share a process";
 inline constexpr const char* several_processes = "several processes";
+inline constexpr const char* number_of_processes = "a number of processes";
 inline constexpr const char* chat = "chat";
 inline constexpr const char* chat_with_several_clients = "chat with several clients at once";
 }  // namespace needs
@@ -41,6 +42,9 @@ struct Strategy {
     // True exactly when processes serve that the one that was started has forked.
     bool several_processes = false;
 
+    // True exactly when there is a fixed number of these.
+    bool number_of_processes = false;
+
     // True exactly when each client has a process of its own, whose descriptors no other uses up.
     bool process_per_client = false;
 
@@ -53,6 +57,9 @@ std::span<const std::string_view> strategy_names();
 
 // From a name of the contract, or a triple written "threads=2,waiting=epoll"; throws std::invalid_argument.
 Strategy parse_strategy(std::string_view text);
+
+// The strategy under test with another number of processes. Requires: it has one.
+Strategy with_processes(const std::string& number);
 
 // True exactly when bodies of that test suite can run.
 bool offers(const Strategy& strategy, std::string_view need);

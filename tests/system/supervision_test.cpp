@@ -1,0 +1,337 @@
+// The supervisor of several processes: what it shows, replaces, adds, takes away, and how it ends.
+#include <doctest/doctest.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <functional>
+#include <optional>
+#include <set>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "tests/system/client.hpp"
+#include "tests/system/patience.hpp"
+#include "tests/system/server_process.hpp"
+#include "tests/system/stranger.hpp"
+
+namespace confab::system_tests {
+namespace {
+
+// A line of the table that SIGUSR1 prints.
+struct Row {
+    std::string place;
+    pid_t pid = 0;
+    std::string state;
+    long long age = 0;
+    std::size_t connections = 0;
+    std::size_t served = 0;
+    double processor_seconds = -1;
+    std::size_t memory = 0;
+    unsigned restarts = 0;
+    std::string last_end;
+};
+using Table = std::vector<Row>;
+
+Row parse_row(const std::string& line) {
+    Row row;
+    std::istringstream text(line);
+    text >> row.place >> row.pid >> row.state >> row.age >> row.connections >> row.served >>
+        row.processor_seconds >> row.memory >> row.restarts >> std::ws;
+    std::getline(text, row.last_end);
+    REQUIRE(!row.last_end.empty());
+    return row;
+}
+
+bool is_heading(const std::string& line) { return line.starts_with("processes that serve: "); }
+
+Table table_of(ServerProcess& server) {
+    const std::vector<std::string> before = server.child().said();
+    auto older = std::ranges::count_if(before, is_heading);
+    std::optional<std::size_t> rows;
+    std::vector<std::string> lines;
+    server.child().signal(SIGUSR1);
+    server.child().wait_for_said(
+        [&](const std::string& line) {
+            if (rows) {
+                lines.push_back(line);
+            } else if (is_heading(line) && older-- == 0) {
+                rows = std::stoul(line.substr(line.find(": ") + 2)) + 1;  // and what the columns are
+            }
+            return rows && lines.size() == *rows;
+        },
+        "a table of its processes");
+    Table table;
+    for (const std::string& line : std::vector(lines.begin() + 1, lines.end()))
+        table.push_back(parse_row(line));
+    return table;
+}
+
+// Looks at the table again and again until it is as wanted.
+Table wait_for_table(ServerProcess& server, const std::function<bool(const Table&)>& accepts) {
+    const Deadline deadline;
+    while (true) {
+        Table table = table_of(server);
+        if (accepts(table)) return table;
+        REQUIRE(deadline.milliseconds_left() > 0);
+    }
+}
+
+bool all_ready(const Table& table) {
+    return std::ranges::all_of(table, [](const Row& row) { return row.state == "ready"; });
+}
+
+std::set<pid_t> pids_of(const Table& table) {
+    std::set<pid_t> pids;
+    for (const Row& row : table) pids.insert(row.pid);
+    return pids;
+}
+
+std::size_t connections_in(const Table& table) {
+    std::size_t sum = 0;
+    for (const Row& row : table) sum += row.connections;
+    return sum;
+}
+
+std::string wait_for_said_with(ServerProcess& server, const std::string& piece) {
+    return server.child().wait_for_said([&](const std::string& line) { return line.contains(piece); }, piece);
+}
+
+void answers_still(Client& client) {
+    client.send("still there?");
+    client.expect("still there?");
+}
+
+// While it lives, the process, if it is still there, can open hardly any descriptor more.
+class FewDescriptors {
+  public:
+    explicit FewDescriptors(pid_t pid) : pid_(pid) {
+        REQUIRE(::prlimit(pid, RLIMIT_NOFILE, nullptr, &before_) == 0);
+        const rlimit few{.rlim_cur = 4, .rlim_max = before_.rlim_max};
+        REQUIRE(::prlimit(pid, RLIMIT_NOFILE, &few, nullptr) == 0);
+    }
+    FewDescriptors(const FewDescriptors&) = delete;
+    FewDescriptors& operator=(const FewDescriptors&) = delete;
+    ~FewDescriptors() { CHECK((::prlimit(pid_, RLIMIT_NOFILE, &before_, nullptr) == 0 || errno == ESRCH)); }
+
+  private:
+    pid_t pid_;
+    rlimit before_{};
+};
+
+TEST_CASE("a sent SIGHUP, SIGTTIN and SIGTTOU end nobody's connection, whatever they do") {
+    ServerProcess server({.app = "echo"});
+    Client client(server.address());
+    answers_still(client);
+    for (const int number : {SIGHUP, SIGTTIN, SIGTTOU}) server.child().signal(number);
+    CHECK(connections_in(table_of(server)) == 1);  // it has heard them by now
+    answers_still(client);
+    server.stop();
+}
+
+TEST_SUITE_BEGIN(needs::several_processes);
+
+TEST_CASE("SIGUSR1 prints a table that says of each process who it is and what it does") {
+    ServerProcess server({.app = "echo"});
+    std::deque<Client> clients = served_clients(server.address(), 3);
+    const Table table = wait_for_table(server, [](const Table& all) { return connections_in(all) == 3; });
+    const std::vector<pid_t> children = child_pids_of(server.child().pid());
+    CHECK(pids_of(table) == std::set<pid_t>(children.begin(), children.end()));
+    CHECK(all_ready(table));
+    for (const Row& row : table) {
+        CHECK(row.served >= row.connections);
+        CHECK(row.memory > 0);
+        CHECK(row.processor_seconds >= 0);
+        CHECK(row.last_end == "-");
+    }
+    clients.clear();
+    wait_for_table(server, [](const Table& all) { return connections_in(all) == 0; });
+    server.stop();
+}
+
+TEST_CASE("no process that has ended stays a zombie") {
+    ServerProcess server({.app = "echo"});
+    for (int round = 0; round < 20; ++round) served_clients(server.address(), 2);
+    for (const pid_t pid : child_pids_of(server.child().pid())) ::kill(pid, SIGKILL);
+    served_clients(server.address(), 2);
+    const Deadline deadline;
+    const auto is_zombie = [](pid_t pid) { return state_of(pid) == 'Z'; };
+    while (std::ranges::any_of(child_pids_of(server.child().pid()), is_zombie)) {
+        REQUIRE(deadline.milliseconds_left() > 0);
+    }
+    server.stop();
+}
+
+TEST_SUITE_END();
+
+TEST_SUITE_BEGIN(needs::number_of_processes);
+
+TEST_CASE("SIGHUP replaces every process, and one that has a connection serves it to its end") {
+    ServerProcess server({.app = "echo", .strategy = with_processes("3")});
+    const std::set<pid_t> before = pids_of(table_of(server));
+    Client client(server.address());
+    answers_still(client);
+    server.child().signal(SIGHUP);
+    wait_for_said_with(server, "all workers have been replaced");
+    const auto one_retires = [](const Table& all) {
+        return all.size() == 4 && std::ranges::count(all, "retiring", &Row::state) == 1;
+    };
+    for (const Row& row : wait_for_table(server, one_retires)) {
+        CHECK(before.contains(row.pid) == (row.state == "retiring"));
+        CHECK(row.last_end == (row.state == "retiring" ? "-" : "reloaded"));
+        CHECK(row.restarts == (row.state == "retiring" ? 0 : 1));
+    }
+    answers_still(client);
+    served_clients(server.address(), 3);
+    client.half_close();
+    client.expect_end();
+    wait_for_table(server, [](const Table& all) { return all.size() == 3; });
+    server.stop();
+}
+
+TEST_CASE("a process that is replaced closes in order, after --retire-timeout, what it still serves") {
+    ServerProcess server(
+        {.app = "echo", .flags = {"--retire-timeout", "0"}, .strategy = with_processes("2")});
+    Client client(server.address());
+    answers_still(client);
+    server.child().signal(SIGHUP);
+    client.expect_end();
+    wait_for_table(server, [](const Table& all) { return all.size() == 2 && all_ready(all); });
+    server.stop();
+}
+
+TEST_CASE("a SIGHUP whose first successor cannot begin leaves every process where it was") {
+    ServerProcess server({.app = "echo", .strategy = with_processes("2")});
+    const std::set<pid_t> before = pids_of(table_of(server));
+    Client client(server.address());
+    answers_still(client);
+    {
+        const FewDescriptors poor(server.child().pid());
+        server.child().signal(SIGHUP);
+        wait_for_said_with(server, "what has not been replaced yet stays");
+    }
+    CHECK(pids_of(table_of(server)) == before);
+    answers_still(client);
+    client.close();
+    server.child().signal(SIGHUP);
+    wait_for_said_with(server, "all workers have been replaced");
+    wait_for_table(server, [](const Table& all) { return all.size() == 2 && all_ready(all); });
+    server.stop();
+}
+
+TEST_CASE("no client loses its connection to any number of reloads") {
+    ServerProcess server({.app = "echo", .strategy = with_processes("3")});
+    constexpr int reloads = 15;
+    const auto done = [&server] {
+        return std::ranges::count_if(server.child().said(), [](const std::string& line) {
+            return line.contains("all workers have been replaced");
+        });
+    };
+    for (int reload = 0; reload < reloads; ++reload) {
+        server.child().signal(SIGHUP);
+        const Deadline deadline;
+        do {
+            REQUIRE(deadline.milliseconds_left() > 0);
+            served_clients(server.address(), 1);
+        } while (done() <= reload);
+    }
+    server.stop();
+}
+
+TEST_CASE("a crash loses the clients of its own process and no other, also none that come then") {
+    ServerProcess server({.app = "echo", .strategy = with_processes("4")});
+    for (int crash = 0; crash < 8; ++crash) {
+        Client bystander(server.address());
+        answers_still(bystander);
+        const Table table = wait_for_table(server, [](const Table& all) {
+            return connections_in(all) == 1 && std::ranges::count(all, 0U, &Row::connections) > 0;
+        });
+        const Stranger victim(std::ranges::find(table, 0U, &Row::connections)->pid);
+        victim.signal(SIGKILL);
+        served_clients(server.address(), 2);
+        CHECK(victim.ends());
+        served_clients(server.address(), 2);
+        answers_still(bystander);
+    }
+    server.stop();
+}
+
+TEST_CASE("SIGTTIN adds a process and SIGTTOU takes one away, but never the last") {
+    ServerProcess server({.app = "echo", .strategy = with_processes("2")});
+    const auto number_is = [](std::size_t number) {
+        return [number](const Table& all) { return all.size() == number && all_ready(all); };
+    };
+    server.child().signal(SIGTTIN);
+    wait_for_table(server, number_is(3));
+    std::deque<Client> clients = served_clients(server.address(), 3);
+    clients.clear();
+    server.child().signal(SIGTTOU);
+    wait_for_table(server, number_is(2));
+    server.child().signal(SIGTTOU);
+    wait_for_table(server, number_is(1));
+    server.child().signal(SIGTTOU);
+    wait_for_said_with(server, "SIGTTOU is refused");
+    served_clients(server.address(), 1);
+    CHECK(table_of(server).size() == 1);
+    server.stop();
+}
+
+TEST_CASE("a process is recycled by --recycle-after, and every client is served") {
+    ServerProcess server({.app = "echo", .flags = {"--recycle-after", "8"}, .strategy = with_processes("2")});
+    const auto recycled = [](const std::string& line) { return line.contains("is recycled: it has served"); };
+    const Deadline deadline;
+    do {
+        REQUIRE(deadline.milliseconds_left() > 0);
+        served_clients(server.address(), 1);
+    } while (std::ranges::none_of(server.child().said(), recycled));
+    wait_for_table(server, [](const Table& all) {
+        return std::ranges::any_of(all, [](const Row& row) { return row.last_end == "recycled"; });
+    });
+    served_clients(server.address(), 2);
+    server.stop();
+}
+
+TEST_CASE("a process is recycled by --recycle-memory") {
+    ServerProcess server(
+        {.app = "echo", .flags = {"--recycle-memory", "1"}, .strategy = with_processes("2")});
+    wait_for_said_with(server, "is recycled: it holds");
+    wait_for_table(server, [](const Table& all) {
+        return std::ranges::any_of(all, [](const Row& row) { return row.last_end == "recycled"; });
+    });
+    served_clients(server.address(), 2);
+    server.stop();
+}
+
+TEST_CASE("a process that is stopped is killed and replaced, one that only waits is not") {
+    ServerProcess server(
+        {.app = "echo", .flags = {"--worker-timeout", "0.4"}, .strategy = with_processes("2")});
+    Client client(server.address());
+    answers_still(client);
+    const Table table = wait_for_table(server, [](const Table& all) { return connections_in(all) == 1; });
+    const auto idle = std::ranges::find(table, 0U, &Row::connections);
+    REQUIRE(idle != table.end());
+    const Stranger stopped(idle->pid);
+    stopped.signal(SIGSTOP);
+    CHECK(stopped.ends());
+    const Table after = wait_for_table(server, [&](const Table& all) {
+        return all.size() == 2 && all_ready(all) && !pids_of(all).contains(stopped.pid());
+    });
+    CHECK(std::ranges::count(after, "gave no sign of life", &Row::last_end) == 1);
+    answers_still(client);  // whose process has waited for longer than that
+    server.stop();
+}
+
+TEST_CASE("without any process that can begin the end is exit code 3") {
+    ServerProcess server({.app = "echo", .strategy = with_processes("2")});
+    const FewDescriptors poor(server.child().pid());
+    for (const Stranger& process : children_of(server.child().pid())) process.signal(SIGKILL);
+    CHECK(server.child().wait_for_exit() == Exit{.code = 3});
+    CHECK(server.child().said().back().contains("no worker can begin any more"));
+}
+
+TEST_SUITE_END();
+
+}  // namespace
+}  // namespace confab::system_tests
