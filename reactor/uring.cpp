@@ -118,7 +118,10 @@ bool UringMechanism::is_descriptor(int fd) {
 void UringMechanism::cancel(Operation& operation) {
     UringDescriptor* const descriptor = descriptors_.find(operation.fd);
     if (operation.kind == Operation::Kind::close || descriptor == nullptr) return;  // a close always ends
-    if (UringDescriptor::waits_for_arrivals(operation)) {
+    const bool accepts = descriptor->armed == UringDescriptor::Armed::accept;
+    if (accepts && !features_.has(UringFeature::multishot_accept)) {
+        stop(*descriptor);  // it may have a connection already, which nobody else would come for
+    } else if (UringDescriptor::waits_for_arrivals(operation)) {
         hand_out(*descriptor, operation, -ECANCELED);
     } else {
         cancel_entry(*descriptor, name_of(operation));

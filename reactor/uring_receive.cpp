@@ -249,6 +249,8 @@ void UringMechanism::accepted(UringDescriptor& descriptor, int result) {
         }
     } else if (result == -ECANCELED || result == -EINTR || result == -EAGAIN ||
                is_error_of_one_connection(-result)) {
+        const bool canceled = waiting != nullptr && waiting->cancel_requested;
+        if (canceled) hand_out(descriptor, *waiting, -ECANCELED);
         return;
     }
     if (waiting != nullptr) hand_out(descriptor, *waiting, result);

@@ -208,7 +208,7 @@ int serve_as_worker(const WorkerOrders& orders, Fd feed, Fd control) {
 
 int serve_one_connection(const WorkerOrders& orders, Fd connection) {
     try {
-        const auto application = orders.make_application();
+        const auto application = orders.make_application(orders.number());
         ServerContext context(orders.options, *application, {}, &orders.line.pulse);
         const auto host = make_task_host(context.shared);
         std::optional<ConnectionSignals> signals;
