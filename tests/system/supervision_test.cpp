@@ -11,12 +11,13 @@
 #include <set>
 #include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "tests/system/children.hpp"
 #include "tests/system/client.hpp"
 #include "tests/system/patience.hpp"
 #include "tests/system/server_process.hpp"
-#include "tests/system/stranger.hpp"
 
 namespace confab::system_tests {
 namespace {
@@ -98,6 +99,13 @@ std::size_t connections_in(const Table& table) {
 
 std::string wait_for_said_with(ServerProcess& server, const std::string& piece) {
     return server.child().wait_for_said([&](const std::string& line) { return line.contains(piece); }, piece);
+}
+
+Stranger child_with(ServerProcess& server, pid_t pid) {
+    std::vector<Stranger> children = children_of(server.child().pid());
+    const auto child = std::ranges::find(children, pid, &Stranger::pid);
+    REQUIRE(child != children.end());
+    return std::move(*child);
 }
 
 void answers_still(Client& client) {
@@ -252,7 +260,7 @@ TEST_CASE("a crash loses the clients of its own process and no other, also none 
             return connections_in(all) == 1 && std::ranges::count(all, 0U, &Row::connections) > 0 &&
                    !pids_of(all).contains(last_victim);
         });
-        const Stranger victim(std::ranges::find(table, 0U, &Row::connections)->pid);
+        const Stranger victim = child_with(server, std::ranges::find(table, 0U, &Row::connections)->pid);
         last_victim = victim.pid();
         victim.signal(SIGKILL);
         CHECK(victim.ends());
@@ -320,7 +328,7 @@ TEST_CASE("a process that is stopped is killed and replaced, one that only waits
     const Table table = wait_for_table(server, [](const Table& all) { return connections_in(all) == 1; });
     const auto idle = std::ranges::find(table, 0U, &Row::connections);
     REQUIRE(idle != table.end());
-    const Stranger stopped(idle->pid);
+    const Stranger stopped = child_with(server, idle->pid);
     stopped.signal(SIGSTOP);
     CHECK(stopped.ends());
     const Table after = wait_for_table(server, [&](const Table& all) {
