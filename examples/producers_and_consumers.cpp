@@ -3,6 +3,7 @@
 #include <chrono>
 #include <confab/pools/processes/channel.hpp>
 #include <confab/pools/processes/process.hpp>
+#include <csignal>
 #include <cstdio>
 #include <optional>
 #include <string>
@@ -99,6 +100,8 @@ void with_close() {
 }
 
 int main() {
+    // Who reads this may leave early (`| head -3`): that must not kill the guests, or nobody would eat.
+    std::signal(SIGPIPE, SIG_IGN);
     std::puts("end signals");
     with_end_signals();
     std::puts("join");

@@ -23,6 +23,15 @@ class ProducersAndConsumers(unittest.TestCase):
                 self.assertEqual(sorted(meals), DISHES)
                 self.assertEqual(len(text.splitlines()), len(meals))
 
+    def test_when_nobody_reads_on_the_guests_eat_on_and_the_program_ends(self):
+        with subprocess.Popen([PROGRAM], stdout=subprocess.PIPE) as process:
+            self.assertEqual(process.stdout.readline(), b"end signals\n")
+            process.stdout.close()
+            try:
+                self.assertEqual(process.wait(LIMIT_S), 0)
+            finally:
+                process.kill()  # no effect when it has ended
+
 
 if __name__ == "__main__":
     PROGRAM = sys.argv.pop(1)
