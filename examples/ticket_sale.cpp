@@ -52,6 +52,7 @@ void sell(bool with_lock) {
     }
     for (processes::process& customer : crowd) customer.join();
     std::printf("%d left\n", read_left());
+    std::remove(file);
 }
 
 int main() {

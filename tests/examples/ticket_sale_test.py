@@ -16,6 +16,7 @@ class TicketSale(unittest.TestCase):
         with tempfile.TemporaryDirectory() as directory:
             output = subprocess.run([PROGRAM], capture_output=True, text=True, check=True, timeout=LIMIT_S,
                                     cwd=directory).stdout
+            self.assertEqual(os.listdir(directory), [])
         without, locked = output.removeprefix("without a lock:\n").split("with a lock:\n")
         self.assertEqual((without.count(": got one\n"), without.count(": sold out\n")), (10, 0), output)
         self.assertEqual((locked.count(": got one\n"), locked.count(": sold out\n")), (5, 5), output)
