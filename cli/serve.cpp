@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "cli/commands.hpp"
+#include "reactor/endpoint.hpp"
 #include "reactor/uring_features.hpp"
 #include "server/byte_apps.hpp"
 #include "server/chat/chat_app.hpp"
@@ -35,6 +36,8 @@ struct ServeOptions {
     double worker_seconds = std::chrono::duration<double>(RunOptions{}.worker_limit).count();
     std::uint64_t recycle_after = 0;
     std::uint64_t recycle_memory = 0;
+    std::string pid_file;
+    bool check_config = false;
     bool ledger = false;
     chat::Limits chat;
 };
@@ -106,10 +109,20 @@ void log_to_stderr() {
     spdlog::set_default_logger(std::move(logger));
 }
 
+// Everything else has been checked by now.
+void check_addresses(const std::vector<std::string>& addresses) {
+    for (const std::string& address : addresses) {
+        const auto endpoints = Endpoint::resolve(address);
+        if (!endpoints) throw CLI::ValidationError("--listen " + address + ": " + endpoints.error());
+    }
+    std::fprintf(stderr, "confab: the configuration is good\n");
+}
+
 void serve(const ServeOptions& options) {
     log_to_stderr();
     const Strategy strategy = strategy_from(options);
     const AppChoice app = make_app(options, strategy);
+    if (options.check_config) return check_addresses(options.listen);
     raise_descriptor_limit();
     run_server({.server = {.listen = options.listen,
                            .strategy = strategy,
@@ -128,6 +141,7 @@ void serve(const ServeOptions& options) {
                 .recycle_after = options.recycle_after,
                 .recycle_memory = options.recycle_memory,
                 .process_lost = app.process_lost,
+                .pid_file = options.pid_file,
                 .print_ledger = options.ledger},
                app.make);
 }
@@ -158,6 +172,13 @@ void add_upkeep(CLI::App& command, ServeOptions& options) {
                "Processes: one is replaced when it has served so many connections; 0: none is");
     add_option(command, "--recycle-memory", options.recycle_memory,
                "Processes: one is replaced when it holds so many bytes of memory; 0: none is");
+}
+
+void add_running(CLI::App& command, ServeOptions& options) {
+    add_option(command, "--pidfile", options.pid_file,
+               "File that holds the process number while it runs; one that was left behind is replaced");
+    command.add_flag("--check-config", options.check_config,
+                     "Only say whether all options are good: exit code 0, or 2 and why not");
 }
 
 }  // namespace
@@ -204,6 +225,7 @@ void add_serve(CLI::App& program) {
                "Seconds between the restarts of a process that ends again and again, at most")
         ->check(seconds_check());
     add_upkeep(command, *options);
+    add_running(command, *options);
     command
         .add_flag("--ledger", options->ledger,
                   "At the end, print what it all cost as a line of JSON on stderr")

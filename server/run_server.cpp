@@ -10,12 +10,14 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <optional>
 #include <system_error>
 #include <thread>
 #include <utility>
 
 #include "coro/diagnostics.hpp"
 #include "server/listeners.hpp"
+#include "server/pid_file.hpp"
 #include "server/scoreboard.hpp"
 #include "server/signals.hpp"
 #include "server/supervisor.hpp"
@@ -28,8 +30,10 @@ namespace {
 /// A server in this process. The thread that runs it hears the signals while others serve.
 class OneProcess {
   public:
-    OneProcess(const RunOptions& options, const ApplicationMaker& make_application)
+    /// `pid_file`, if there is one, outlives this.
+    OneProcess(const RunOptions& options, const ApplicationMaker& make_application, PidFile* pid_file)
         : options_(options),
+          pid_file_(pid_file),
           line_(scoreboard_.take()),
           application_(make_application(0)),
           server_(options.server, *application_, options.callback_transform,
@@ -104,12 +108,14 @@ class OneProcess {
         server_.drain();
     }
 
-    [[noreturn]] static void cut(const char* why) {
+    [[noreturn]] void cut(const char* why) {
+        if (pid_file_ != nullptr) pid_file_->remove();
         std::fprintf(stderr, "confab: %s; what is left is cut\n", why);
         std::_Exit(EXIT_SUCCESS);
     }
 
     const RunOptions& options_;
+    PidFile* const pid_file_;
     Signals signals_;
     Scoreboard scoreboard_{1};
     WorkerLine& line_;
@@ -122,13 +128,15 @@ class OneProcess {
 }  // namespace
 
 void run_server(const RunOptions& options, const ApplicationMaker& make_application) {
+    std::optional<PidFile> pid_file;
+    if (!options.pid_file.empty()) pid_file.emplace(options.pid_file);
     Ledger spent;
     if (options.server.strategy.processes.several()) {
         Supervisor supervisor(options, make_application);
         supervisor.run();
         spent = supervisor.spent();
     } else {
-        OneProcess process(options, make_application);
+        OneProcess process(options, make_application, pid_file ? &*pid_file : nullptr);
         process.run();
         spent = process.spent();
     }

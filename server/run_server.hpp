@@ -37,6 +37,7 @@ struct RunOptions {
     /// Is told the number of a process that ended without having destroyed its application. Called where the
     /// processes are forked, which has others to look after: it must not wait.
     std::function<void(std::uint32_t process)> process_lost{};
+    std::string pid_file{};     ///< where to write the number of this process meanwhile; empty: nowhere
     bool print_ledger = false;  ///< at the end, on stderr, as a line of JSON
 };
 

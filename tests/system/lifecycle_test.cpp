@@ -5,6 +5,10 @@
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <vector>
 
 #include "tests/system/bytes.hpp"
 #include "tests/system/client.hpp"
@@ -151,6 +155,44 @@ TEST_CASE("what the command line does not know ends the start with exit code 2 a
         REQUIRE(wrong.said.size() == 1);
         CHECK(wrong.said[0].contains(one.named));
     }
+}
+
+TEST_CASE("--check-config says whether the options are good, and starts nothing") {
+    const Run good = run(serve_arguments({.app = "echo", .flags = {"--check-config"}}));
+    CHECK(good.exit == Exit{});
+    CHECK(good.said == std::vector<std::string>{"confab: the configuration is good"});
+    const Run bad =
+        run(serve_arguments({.app = "echo", .listen = {"nowhere.invalid:1"}, .flags = {"--check-config"}}));
+    CHECK(bad.exit == Exit{.code = 2});
+    REQUIRE(bad.said.size() == 1);
+    CHECK(bad.said[0].contains("--listen nowhere.invalid:1"));
+}
+
+std::string content_of(const std::string& path) {
+    std::ifstream file(path);
+    return {std::istreambuf_iterator<char>(file), {}};
+}
+
+TEST_CASE(
+    "the pidfile holds the process's number while it runs, one left behind is replaced, a held one is not") {
+    const TemporaryFolder folder;
+    const std::string path = folder / "pid";
+    const std::vector<std::string> flags{"--pidfile", path};
+    {
+        ServerProcess killed({.app = "echo", .flags = flags});
+        CHECK(content_of(path) == std::to_string(killed.child().pid()) + "\n");
+        killed.child().signal(SIGKILL);
+        CHECK(killed.child().wait_for_exit().by_signal);
+    }
+    ServerProcess server({.app = "echo", .flags = flags});
+    const std::string number = std::to_string(server.child().pid());
+    CHECK(content_of(path) == number + "\n");
+    const Run second = run(serve_arguments({.app = "echo", .flags = flags}));
+    CHECK(second.exit == Exit{.code = 1});
+    REQUIRE(second.said.size() == 1);
+    CHECK(second.said[0].ends_with("the pidfile " + path + " is held by process " + number + ", which runs"));
+    server.stop();
+    CHECK(!std::filesystem::exists(path));
 }
 
 TEST_CASE("SIGTERM and SIGINT end a server that has no clients with exit code 0") {
