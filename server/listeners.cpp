@@ -1,6 +1,7 @@
 #include "server/listeners.hpp"
 
 #include <fcntl.h>
+#include <netinet/tcp.h>
 
 #include <cctype>
 #include <cerrno>
@@ -31,11 +32,41 @@ Fd copy_of(const Fd& descriptor) {
     return copy;
 }
 
+bool is_listening_stream(int socket) {
+    int listens = 0;
+    int type = 0;
+    socklen_t size = sizeof(int);
+    return ::getsockopt(socket, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens == 1 &&
+           ::getsockopt(socket, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM;
+}
+
+// As listen_on has it: what is accepted inherits it.
+bool send_at_once(int listener, const Endpoint& address) {
+    const int on = 1;
+    return address.is_unix() || ::setsockopt(listener, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0;
+}
+
 }  // namespace
 
 Listeners::Listeners(const std::vector<std::string>& addresses, unsigned sets, Sharing sharing)
     : sets_(sets) {
     for (const std::string& text : addresses) open(text, sets, sharing);
+}
+
+Listeners::Listeners(const std::vector<int>& inherited, unsigned sets) : sets_(sets), inherited_(true) {
+    for (const int number : inherited) {
+        Fd listener(number);
+        const std::string name = "descriptor " + std::to_string(number) + " that was passed";
+        if (!is_listening_stream(number)) throw std::runtime_error(name + " is no listening stream socket");
+        const auto address = Endpoint::of_socket(number);
+        const int flags = ::fcntl(number, F_GETFL);
+        const bool prepared = address && flags >= 0 && ::fcntl(number, F_SETFL, flags | O_NONBLOCK) == 0 &&
+                              ::fcntl(number, F_SETFD, FD_CLOEXEC) == 0 && send_at_once(number, *address);
+        if (!prepared) throw std::system_error(errno, std::generic_category(), name);
+        addresses_.push_back(*address);
+        sets_[0].push_back(std::move(listener));
+        for (unsigned i = 1; i < sets; ++i) sets_[i].push_back(copy_of(sets_[0].back()));
+    }
 }
 
 void Listeners::open(const std::string& text, unsigned sets, Sharing sharing) {
@@ -59,6 +90,7 @@ void Listeners::open(const std::string& text, unsigned sets, Sharing sharing) {
 }
 
 void Listeners::remove_socket_files() const {
+    if (inherited_) return;
     for (const Endpoint& address : addresses_) remove_socket_file(address);
 }
 

@@ -25,6 +25,10 @@ class Listeners {
     /// 127.0.0.1:8080: address already in use").
     Listeners(const std::vector<std::string>& addresses, unsigned sets, Sharing sharing);
 
+    /// Takes those that somebody else has opened: the sets share their queues. Throws std::runtime_error when
+    /// a descriptor is no listening stream socket.
+    Listeners(const std::vector<int>& inherited, unsigned sets);
+
     /// In the order of the texts, with real ports.
     const std::vector<Endpoint>& addresses() const { return addresses_; }
 
@@ -32,7 +36,7 @@ class Listeners {
     std::vector<Fd> take(unsigned set) { return std::exchange(sets_[set], {}); }
     unsigned sets() const { return static_cast<unsigned>(sets_.size()); }
 
-    /// Removes the files of Unix sockets: nobody finds the way to them any more.
+    /// Removes the files of Unix sockets that it has opened: nobody finds the way to them any more.
     void remove_socket_files() const;
 
   private:
@@ -40,6 +44,7 @@ class Listeners {
 
     std::vector<Endpoint> addresses_;
     std::vector<std::vector<Fd>> sets_;
+    bool inherited_ = false;
 };
 
 /// Tells stderr that all is ready, a line for each address: "listening on ADDR (strategy NAME, app NAME)".

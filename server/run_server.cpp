@@ -19,6 +19,7 @@
 #include "server/listeners.hpp"
 #include "server/pid_file.hpp"
 #include "server/scoreboard.hpp"
+#include "server/service_manager.hpp"
 #include "server/signals.hpp"
 #include "server/supervisor.hpp"
 #include "server/worker_table.hpp"
@@ -30,9 +31,11 @@ namespace {
 /// A server in this process. The thread that runs it hears the signals while others serve.
 class OneProcess {
   public:
-    /// `pid_file`, if there is one, outlives this.
-    OneProcess(const RunOptions& options, const ApplicationMaker& make_application, PidFile* pid_file)
+    /// `manager` and `pid_file`, if there is one, outlive this.
+    OneProcess(const RunOptions& options, const ApplicationMaker& make_application, ServiceManager& manager,
+               PidFile* pid_file)
         : options_(options),
+          manager_(manager),
           pid_file_(pid_file),
           line_(scoreboard_.take()),
           application_(make_application(0)),
@@ -47,9 +50,11 @@ class OneProcess {
         server_.start();
         line_.state = WorkerLine::State::ready;
         say_where_it_listens(server_.addresses(), options_.server.strategy.name, options_.application_name);
+        manager_.say_ready();
         const Watchdog watchdog;
         while (!wait_for_the_end()) {
             while (const auto asked = signals_.next()) hear(*asked);
+            if (is_well()) manager_.beat();
             if (Clock::now() >= drain_until_) cut("the drain took too long (--drain-timeout)");
         }
     }
@@ -62,6 +67,9 @@ class OneProcess {
   private:
     using Clock = std::chrono::steady_clock;
 
+    // Nobody tells when a reactor that was held goes on.
+    static constexpr std::chrono::milliseconds look_again_after{100};
+
     // Waits until there is something to do; true: the end.
     bool wait_for_the_end() const {
         pollfd watched[] = {{.fd = signals_.descriptor(), .events = POLLIN, .revents = 0},
@@ -72,10 +80,19 @@ class OneProcess {
         return watched[1].revents != 0;
     }
 
+    // A reactor that is held for as long as the service manager waits is for it to see to.
+    bool is_well() const {
+        if (!manager_.patience()) return true;
+        const std::optional<Stall> stall = longest_stall();
+        return !stall || stall->held < *manager_.patience();
+    }
+
     // For poll(2): -1 is for ever.
     int milliseconds_left() const {
-        if (drain_until_ == Clock::time_point::max()) return -1;
-        const auto left = std::chrono::ceil<std::chrono::milliseconds>(drain_until_ - Clock::now());
+        const Clock::time_point due =
+            std::min(drain_until_, is_well() ? manager_.next_due() : Clock::now() + look_again_after);
+        if (due == Clock::time_point::max()) return -1;
+        const auto left = std::chrono::ceil<std::chrono::milliseconds>(due - Clock::now());
         return static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, 60'000));
     }
 
@@ -105,6 +122,7 @@ class OneProcess {
         draining_ = true;
         line_.state = WorkerLine::State::draining;
         drain_until_ = Clock::now() + options_.drain_limit;
+        manager_.say_stopping();
         server_.drain();
     }
 
@@ -115,6 +133,7 @@ class OneProcess {
     }
 
     const RunOptions& options_;
+    ServiceManager& manager_;
     PidFile* const pid_file_;
     Signals signals_;
     Scoreboard scoreboard_{1};
@@ -127,16 +146,19 @@ class OneProcess {
 
 }  // namespace
 
-void run_server(const RunOptions& options, const ApplicationMaker& make_application) {
+void run_server(const RunOptions& asked, const ApplicationMaker& make_application) {
+    ServiceManager manager;
     std::optional<PidFile> pid_file;
+    RunOptions options = asked;
+    options.server.inherited = manager.listeners();
     if (!options.pid_file.empty()) pid_file.emplace(options.pid_file);
     Ledger spent;
     if (options.server.strategy.processes.several()) {
-        Supervisor supervisor(options, make_application);
+        Supervisor supervisor(options, make_application, manager);
         supervisor.run();
         spent = supervisor.spent();
     } else {
-        OneProcess process(options, make_application, pid_file ? &*pid_file : nullptr);
+        OneProcess process(options, make_application, manager, pid_file ? &*pid_file : nullptr);
         process.run();
         spent = process.spent();
     }

@@ -54,7 +54,8 @@ class no_workers : public std::runtime_error {
 /// ("listening on ADDR (strategy NAME, app NAME)", a line for each address), and serves until SIGTERM or
 /// SIGINT; then drains, for `drain_limit` at most: after that, or at a second signal, what is left is cut
 /// off. SIGUSR1 prints a table of the processes and the task trees, a loop that is held is reported
-/// (coro/diagnostics.hpp). The other signals: docs/operations.md.
+/// (coro/diagnostics.hpp). The other signals, and what it says to a service manager: docs/operations.md.
+/// Listening sockets that a service manager passes are used instead of `server.listen`.
 ///
 /// Throws std::runtime_error as Server::start does, no_workers as it says. Blocks these signals in the
 /// calling thread and in all that it starts later: call it from the main thread before there are others,

@@ -66,12 +66,13 @@ Server::~Server() {
 Listeners Server::open_listeners(const ServerOptions& options) {
     // Blocking hosts are to take the next connection whenever one is free, so they share a queue.
     const bool share_queue = options.strategy.one_at_a_time() || options.strategy.processes.several();
+    if (!options.inherited.empty()) return {options.inherited, hosts_of(options.strategy)};
     return {options.listen, hosts_of(options.strategy),
             share_queue ? Listeners::Sharing::queue : Listeners::Sharing::port};
 }
 
 void Server::start() {
-    owns_addresses_ = true;
+    owns_addresses_ = options_.inherited.empty();
     start(open_listeners(options_));
 }
 

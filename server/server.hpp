@@ -30,6 +30,9 @@ struct ServerLimits {
 
 struct ServerOptions {
     std::vector<std::string> listen{"127.0.0.1:8080"};  ///< as Endpoint::resolve reads them
+    /// Listening sockets that somebody else has opened, to be used instead of `listen`, and closed: the
+    /// numbers of the descriptors. Their files, if they have any, stay.
+    std::vector<int> inherited{};
     Strategy strategy{};
     ServerLimits limits{};
     std::string uring_features = "all";

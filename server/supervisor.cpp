@@ -64,8 +64,10 @@ std::size_t lines_for(const Strategy& strategy, const ServerLimits& limits) {
 
 }  // namespace
 
-Supervisor::Supervisor(const RunOptions& options, const ApplicationMaker& make_application)
+Supervisor::Supervisor(const RunOptions& options, const ApplicationMaker& make_application,
+                       ServiceManager& manager)
     : options_(options),
+      manager_(manager),
       make_application_(make_application),
       pid_(::getpid()),
       inspect_every_([&]() -> Clock::duration {
@@ -102,6 +104,7 @@ void Supervisor::run() {
         hear_signals();
         for_each_worker([](WorkerHandle& worker) { worker.hear(); });
         for (Place& place : places_) promote_successor(place);
+        manager_.beat();
         inspect();
         reap();
         mind_limits();
@@ -129,6 +132,7 @@ void Supervisor::say_ready() {
     if (!all_ready) return;
     has_begun_ = true;
     say_where_it_listens(listeners_.addresses(), options_.server.strategy.name, options_.application_name);
+    manager_.say_ready();
 }
 
 // Forking.
@@ -242,8 +246,8 @@ void Supervisor::wait() {
 }
 
 Supervisor::Clock::time_point Supervisor::next_due() {
-    if (draining_) return killed_ ? Clock::time_point::max() : drain_until_;
-    auto due = std::min(inspect_at_, intake_.next_due());
+    if (draining_) return std::min(manager_.next_due(), killed_ ? Clock::time_point::max() : drain_until_);
+    auto due = std::min({inspect_at_, intake_.next_due(), manager_.next_due()});
     for_each_worker([&due](const WorkerHandle& worker) { due = std::min(due, worker.next_due()); });
     const bool may_replace = !is_replacing();
     for (const Place& place : places_) {
@@ -452,6 +456,7 @@ void Supervisor::plan_next(Place& place, bool was_ready) {
 
 void Supervisor::drain() {
     draining_ = true;
+    manager_.say_stopping();
     drain_until_ = Clock::now() + options_.drain_limit;
     // Now, while nobody else can have taken the place: a moment later the listeners are closed.
     listeners_.remove_socket_files();

@@ -19,6 +19,7 @@
 #include "server/intake.hpp"
 #include "server/scoreboard.hpp"
 #include "server/server.hpp"
+#include "server/service_manager.hpp"
 #include "server/signals.hpp"
 #include "server/worker_handle.hpp"
 #include "server/worker_process.hpp"
@@ -44,8 +45,9 @@ namespace confab {
 /// stays.
 class Supervisor {
   public:
-    /// Opens the listeners; throws as Server::start does. Requires: the program has one thread.
-    Supervisor(const RunOptions& options, const ApplicationMaker& make_application);
+    /// Opens the listeners; throws as Server::start does. `manager` outlives it. Requires: the program has
+    /// one thread.
+    Supervisor(const RunOptions& options, const ApplicationMaker& make_application, ServiceManager& manager);
 
     /// Serves until SIGTERM or SIGINT, then drains. A second one, or drain_limit: what is left is killed.
     /// Throws no_workers when the first workers cannot begin, or all places had to be given up.
@@ -126,6 +128,7 @@ class Supervisor {
     [[noreturn]] void fail_to_start(const std::string& why);
 
     const RunOptions options_;
+    ServiceManager& manager_;
     const ApplicationMaker make_application_;
     const pid_t pid_;
     const Clock::duration inspect_every_;  // zero: never

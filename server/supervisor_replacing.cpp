@@ -18,6 +18,7 @@ void Supervisor::reload() {
     }
     spdlog::info("SIGHUP: the workers are replaced one by one");
     reloading_ = true;
+    manager_.say_reloading();
     for (Place& place : places_) {
         // One that is still starting is as new as its successor would be.
         const bool is_old = place.worker && place.worker->state() == WorkerLine::State::ready;
@@ -66,6 +67,7 @@ void Supervisor::start_replacement() {
         places_, [](const Place& place) { return place.replace_for == WorkerEnd::Kind::reloaded; });
     if (reload_goes_on || !std::exchange(reloading_, false)) return;
     spdlog::info("SIGHUP: all workers have been replaced");
+    manager_.say_ready();
 }
 
 // The old one goes on until this moment. Its connections end with it.
@@ -93,6 +95,7 @@ void Supervisor::roll_back(Place& place, const std::string& why) {
     plan_next(place, true);
     if (!std::exchange(reloading_, false)) return;
     spdlog::error("SIGHUP: what has not been replaced yet stays");
+    manager_.say_ready();
     for (Place& each : places_) {
         if (each.replace_for == WorkerEnd::Kind::reloaded) each.replace_for = WorkerEnd::Kind::none;
     }
