@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <new>
+#include <span>
 #include <utility>
 
 #include "server/chat/chat_memory_parts.hpp"
@@ -15,26 +16,6 @@ namespace {
 
 using Parts = ChatMemory::Parts;
 
-// Hands out stretches of memory one behind the other. Without memory it only counts.
-class Carver {
-  public:
-    explicit Carver(std::byte* begin) : begin_(begin) {}
-
-    template <class T>
-    std::span<T> carve(std::size_t count) {
-        constexpr std::size_t alignment = std::max(alignof(T), std::size_t{64});  // a cache line
-        used_ = (used_ + alignment - 1) / alignment * alignment;
-        auto* const at = reinterpret_cast<T*>(begin_ + used_);
-        used_ += count * sizeof(T);
-        return {at, count};
-    }
-    std::size_t used() const { return used_; }
-
-  private:
-    std::byte* begin_;
-    std::size_t used_ = 0;
-};
-
 // A record is at most an eighth of the ring, and it takes a few hundred of the longest to make waiting worth
 // while.
 std::size_t bus_capacity(const Limits& limits) {
@@ -44,40 +25,69 @@ std::size_t bus_capacity(const Limits& limits) {
 // Every member can have a reactor of his own, and there are reactors without members.
 std::size_t readers(const Limits& limits) { return limits.members + 1024; }
 
-Parts carve_all(const Limits& limits, Carver& carver) {
-    const std::size_t seats = limits.members * limits.rooms_per_member;
-    auto& head = carver.carve<Parts::Head>(1).front();
-    const auto ended = carver.carve<std::atomic<bool>>(readers(limits));
-    const BusMemory bus{.head = head.bus,
-                        .ring = carver.carve<std::byte>(bus_capacity(limits)),
-                        .readers = carver.carve<ReaderSlot>(readers(limits))};
-    const std::size_t blocks = limits.history_bytes_in_all / sizeof(HistoryBlock);
-    const DirectoryMemory directory{.head = head.directory,
-                                    .members = carver.carve<DirectoryMember>(limits.members),
-                                    .seats = carver.carve<DirectorySeat>(seats),
-                                    .audiences = carver.carve<DirectoryAudience>(seats),
-                                    .first_audiences = carver.carve<Slot>(readers(limits)),
-                                    .rooms = carver.carve<DirectoryRoom>(limits.rooms),
-                                    .topics = carver.carve<DirectoryTopic>(limits.rooms),
-                                    .blocks = carver.carve<HistoryBlock>(blocks),
-                                    .nick_buckets = carver.carve<Slot>(limits.members),
-                                    .room_buckets = carver.carve<Slot>(limits.rooms)};
-    return {.head = head, .ended = ended, .bus = bus, .directory = directory, .ringer = {}};
-}
+// Where some Ts lie in the memory.
+template <class T>
+struct Stretch {
+    std::span<T> in(std::span<std::byte> memory) const {
+        return {reinterpret_cast<T*>(memory.subspan(offset, count * sizeof(T)).data()), count};
+    }
 
-std::size_t size_for(const Limits& limits) {
-    Carver counter(nullptr);
-    carve_all(limits, counter);
-    return counter.used();
-}
+    std::size_t offset;
+    std::size_t count;
+};
+
+// What lies where, one stretch behind the other. It is known before there is memory.
+struct Layout {
+    const Limits& limits;
+    std::size_t size = 0;
+
+    Stretch<Parts::Head> head = next<Parts::Head>(1);
+    Stretch<std::atomic<bool>> ended = next<std::atomic<bool>>(readers(limits));
+    Stretch<std::byte> ring = next<std::byte>(bus_capacity(limits));
+    Stretch<ReaderSlot> reader_slots = next<ReaderSlot>(readers(limits));
+    Stretch<DirectoryMember> members = next<DirectoryMember>(limits.members);
+    Stretch<DirectorySeat> seats = next<DirectorySeat>(limits.members * limits.rooms_per_member);
+    Stretch<DirectoryAudience> audiences = next<DirectoryAudience>(seats.count);
+    Stretch<Slot> first_audiences = next<Slot>(readers(limits));
+    Stretch<DirectoryRoom> rooms = next<DirectoryRoom>(limits.rooms);
+    Stretch<DirectoryTopic> topics = next<DirectoryTopic>(limits.rooms);
+    Stretch<HistoryBlock> blocks = next<HistoryBlock>(limits.history_bytes_in_all / sizeof(HistoryBlock));
+    Stretch<Slot> nick_buckets = next<Slot>(limits.members);
+    Stretch<Slot> room_buckets = next<Slot>(limits.rooms);
+
+    Parts in(std::span<std::byte> memory) const {
+        Parts::Head& first = head.in(memory).front();
+        return {.head = first,
+                .ended = ended.in(memory),
+                .bus = {.head = first.bus, .ring = ring.in(memory), .readers = reader_slots.in(memory)},
+                .directory = {.head = first.directory,
+                              .members = members.in(memory),
+                              .seats = seats.in(memory),
+                              .audiences = audiences.in(memory),
+                              .first_audiences = first_audiences.in(memory),
+                              .rooms = rooms.in(memory),
+                              .topics = topics.in(memory),
+                              .blocks = blocks.in(memory),
+                              .nick_buckets = nick_buckets.in(memory),
+                              .room_buckets = room_buckets.in(memory)},
+                .ringer = {}};
+    }
+
+    template <class T>
+    Stretch<T> next(std::size_t count) {
+        constexpr std::size_t alignment = std::max(alignof(T), std::size_t{64});  // a cache line
+        const std::size_t offset = (size + alignment - 1) / alignment * alignment;
+        size = offset + count * sizeof(T);
+        return {offset, count};
+    }
+};
 
 }  // namespace
 
 ChatMemory::ChatMemory(const Limits& limits, std::uint64_t first_epoch)
-    : limits_(limits), memory_(size_for(limits)) {
+    : limits_(limits), memory_(Layout{limits}.size) {
     // Zeros are what all of it begins as, except the lock.
-    Carver carver(memory_.bytes().data());
-    parts_ = std::make_unique<Parts>(carve_all(limits, carver));
+    parts_ = std::make_unique<Parts>(Layout{limits}.in(memory_.bytes()));
     ::new (&parts_->head.lock) processes::mutex;
     Journal journal(parts_->head.journal);
     Directory(parts_->directory, journal, limits.empty_room_kept).found(first_epoch);
