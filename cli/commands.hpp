@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <charconv>
 #include <concepts>
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -40,12 +41,21 @@ void add_serve(CLI::App& program);
 void add_chat(CLI::App& program);
 void add_strategies(CLI::App& program);
 
-/// Adds an option that can also be set by the environment: --max-line by CONFAB_MAX_LINE.
+/// Thrown by a subcommand that has said all there is to say: the program's exit status.
+struct ExitWith {
+    int status;
+};
+
+/// Every connection is a descriptor, and the soft limit is but a default for programs that use select(2):
+/// raises it to the hard one. Gives how many there may be then.
+std::size_t raise_descriptor_limit();
+
+/// Adds an option. (That it can also be set by the environment, --max-line by CONFAB_MAX_LINE, `main` sees
+/// to.)
 template <class T>
 CLI::Option* add_option(CLI::App& command, const std::string& name, T& value,
                         const std::string& description) {
-    CLI::Option* const option =
-        command.add_option(name, value, description)->envname(environment_name(name))->capture_default_str();
+    CLI::Option* const option = command.add_option(name, value, description)->capture_default_str();
     if constexpr (std::unsigned_integral<T>) option->check(whole_number_check<T>());
     return option;
 }

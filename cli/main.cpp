@@ -1,5 +1,8 @@
 // The program `confab`: main reads as its table of contents.
+#include <sys/resource.h>
 #include <CLI/CLI.hpp>
+
+#include <cerrno>
 #include <charconv>
 #include <cstdlib>
 #include <exception>
@@ -7,6 +10,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <vector>
 
 #include "cli/commands.hpp"
@@ -65,6 +69,19 @@ class FileBehindEnvironment : public CLI::ConfigTOML {
     const CLI::App& program_;
 };
 
+/// Has the environment set the options of whichever command is chosen, and of no other: of two commands that
+/// know a name, one may not know its value. Before the command's arguments are read, since --help shows it.
+void let_environment_set(CLI::App& program) {
+    for (CLI::App* const command : program.get_subcommands({})) {
+        command->preparse_callback([command](std::size_t /*arguments*/) {
+            for (CLI::Option* const option : command->get_options()) {
+                if (option == command->get_help_ptr()) continue;
+                option->envname(confab::cli::environment_name(option->get_single_name()));
+            }
+        });
+    }
+}
+
 /// What the text of an error leaves out.
 std::string_view what_is_allowed(const CLI::ParseError& error) {
     const std::string kind = error.get_name();
@@ -83,6 +100,14 @@ std::string environment_name(std::string_view option) {
     for (const char c : option)
         name += c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
     return name;
+}
+
+std::size_t raise_descriptor_limit() {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        throw std::system_error(errno, std::generic_category(), "getrlimit");
+    const rlimit raised{.rlim_cur = limit.rlim_max, .rlim_max = limit.rlim_max};
+    return ::setrlimit(RLIMIT_NOFILE, &raised) == 0 ? raised.rlim_cur : limit.rlim_cur;
 }
 
 CLI::Validator seconds_check() {
@@ -124,8 +149,11 @@ int main(int argc, char** argv) {
     confab::cli::add_serve(program);
     confab::cli::add_chat(program);
     confab::cli::add_strategies(program);
+    let_environment_set(program);
     try {
         program.parse(argc, argv);
+    } catch (const confab::cli::ExitWith& ending) {
+        return ending.status;
     } catch (const CLI::ParseError& error) {
         if (error.get_exit_code() == 0) return program.exit(error);  // --help or --version
         std::cerr << "confab: " << error.what() << what_is_allowed(error) << '\n';

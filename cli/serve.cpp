@@ -1,6 +1,5 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
-#include <sys/resource.h>
 
 #include <cstdio>
 #include <cstdlib>
@@ -92,15 +91,6 @@ Strategy strategy_from(const ServeOptions& options) {
         throw CLI::ValidationError("--strategy callback serves echo and upper only");
     }
     return *strategy;
-}
-
-// Every connection is a descriptor; the soft limit is a default for programs that use select(2).
-void raise_descriptor_limit() {
-    rlimit limit{};
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
-    limit.rlim_cur = limit.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
-        spdlog::warn("the limit of open files stays at {}", limit.rlim_cur);
 }
 
 void log_to_stderr() {
@@ -226,10 +216,8 @@ void add_serve(CLI::App& program) {
         ->check(seconds_check());
     add_upkeep(command, *options);
     add_running(command, *options);
-    command
-        .add_flag("--ledger", options->ledger,
-                  "At the end, print what it all cost as a line of JSON on stderr")
-        ->envname(environment_name("--ledger"));
+    command.add_flag("--ledger", options->ledger,
+                     "At the end, print what it all cost as a line of JSON on stderr");
     add_chat_limits(command, options->chat);
     command.callback([options] { serve(*options); });
 }
