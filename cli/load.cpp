@@ -1,0 +1,187 @@
+#include <unistd.h>
+
+#include <cstdio>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+
+#include "cli/commands.hpp"
+#include "clients/load/report.hpp"
+#include "clients/load/run.hpp"
+
+namespace confab::cli {
+
+namespace {
+
+using namespace confab::load;
+
+constexpr int faults_found = 1;
+
+struct LoadCommand {
+    LoadOptions options;
+    std::string target;
+    std::string app = "echo";
+    std::string arrivals = "constant";
+    std::string waiting = "uring";
+    double rate = 0;
+    double duration = 10, warmup = 1, grace = 5, connect_timeout = 10;
+    std::string json, hgrm;
+};
+
+Duration seconds(double value) {
+    return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(value));
+}
+
+// Null: nowhere.
+void print(std::FILE* out, const std::string& text) {
+    if (out == nullptr) return;
+    std::fputs(text.c_str(), out);
+    std::fflush(out);
+}
+
+/// Prints a line a second.
+class LinePrinter final : public Observer {
+  public:
+    explicit LinePrinter(std::FILE* out) : out_(out) {}
+
+    void measured(const Block& block) override {
+        sum_.length += block.length;
+        sum_.messages += block.messages;
+        latency_.add(block.latency);
+        at_ += block.length;
+        if (sum_.length < interval) return;
+        sum_.latency = latency_.buckets();
+        print(out_, progress_line(at_, sum_));
+        sum_ = {};
+        latency_.clear();
+    }
+
+  private:
+    // A block may end some milliseconds early.
+    static constexpr Duration interval = std::chrono::milliseconds(950);
+
+    std::FILE* const out_;
+    Block sum_;
+    Histogram latency_;
+    Duration at_{};
+};
+
+void write_file(const std::string& path, const std::string& text) {
+    if (path == "-") {
+        std::fputs(text.c_str(), stdout);
+        return;
+    }
+    std::FILE* const file = std::fopen(path.c_str(), "we");
+    const bool written = file != nullptr && std::fputs(text.c_str(), file) >= 0;
+    const bool closed = file != nullptr && std::fclose(file) == 0;
+    if (!written || !closed) {
+        throw std::runtime_error("cannot write " + path + ": " +
+                                 std::error_code(errno, std::generic_category()).message());
+    }
+}
+
+LoadOptions options_of(const LoadCommand& command) {
+    LoadOptions options = command.options;
+    options.app = command.app == "upper" ? App::upper : App::echo;
+    options.spacing = command.arrivals == "poisson" ? Spacing::poisson : Spacing::even;
+    if (command.rate > 0) options.rate = RateProfile(command.rate);
+    options.duration = seconds(command.duration);
+    options.warmup = seconds(command.warmup);
+    options.grace = seconds(command.grace);
+    options.connect_limit = seconds(command.connect_timeout);
+    options.waiting = *waiting_named(command.waiting);
+    if (const std::string fault = options.fault(); !fault.empty()) throw CLI::ValidationError(fault);
+    return options;
+}
+
+// Each connection is a descriptor, and so are some other things.
+void make_room_for(std::size_t connections) {
+    constexpr std::size_t others = 64;
+    const std::size_t limit = raise_descriptor_limit();
+    if (connections + others <= limit) return;
+    throw std::runtime_error(std::to_string(connections) +
+                             " connections need as many descriptors, and there may be " +
+                             std::to_string(limit) + " (see ulimit -n)");
+}
+
+void load(const LoadCommand& command) {
+    const LoadOptions options = options_of(command);
+    make_room_for(options.connections);
+    const auto server = resolve_target(command.target);
+    if (!server) throw std::runtime_error(command.target + ": " + server.error());
+    // With the JSON there, nothing else goes to the standard output.
+    const bool quiet = command.json == "-";
+    std::FILE* const out = quiet ? nullptr : stdout;
+    print(out, heading(options, command.target));
+    LinePrinter printer(out);
+    const LoadResult result = run_load(options, *server, printer);
+    if (!result.warning.empty()) std::fprintf(stderr, "confab: %s\n", result.warning.c_str());
+    print(out, summary(options, result));
+    if (!command.json.empty()) write_file(command.json, json(options, result, command.target));
+    if (!command.hgrm.empty()) write_file(command.hgrm, result.corrected.hgrm());
+    if (result.faults.all() == 0) return;
+    if (quiet) std::fprintf(stderr, "confab: %s\n", fault_list(result).c_str());
+    throw ExitWith(faults_found);
+}
+
+CLI::Validator target_check() {
+    return CLI::Validator(
+        [](const std::string& text) {
+            const std::string fault = target_fault(text);
+            return fault.empty() ? fault : text + ": " + fault;
+        },
+        "TARGET");
+}
+
+}  // namespace
+
+void add_load(CLI::App& program) {
+    auto options = std::make_shared<LoadCommand>();
+    CLI::App& command = *program.add_subcommand(
+        "load",
+        "Put a server under load, compare every byte, and measure\n"
+        "Closed loop: every connection sends as soon as it is answered. With --rate, open loop: messages "
+        "are\n"
+        "due at that rate whatever the server does, and latency counts from when they were due.\n"
+        "Exit status: 0 all is well, 1 faults or failure, 2 wrong usage.");
+    add_option(command, "URL", options->target,
+               "The server: tcp://HOST:PORT, HOST:PORT, [v6]:PORT or unix:PATH")
+        ->required()
+        ->check(target_check());
+    add_option(command, "--app", options->app, "What it does: echo sends all back, upper in capital letters")
+        ->check(CLI::IsMember({"echo", "upper"}));
+    add_option(command, "--connections", options->options.connections, "Connections, up to a million");
+    add_option(command, "--size", options->options.size, "Bytes of a message");
+    add_option(command, "--pipeline", options->options.pipeline,
+               "Messages under way on a connection, at most");
+    command.add_flag("--churn", options->options.churn,
+                     "A connection for each message: connect, send, receive, close");
+    add_option(command, "--rate", options->rate, "Open loop: messages a second in all; 0: closed loop")
+        ->check(CLI::Range(0.0, 1e9));
+    add_option(command, "--arrivals", options->arrivals,
+               "Open loop: constant gaps, or poisson, as of many people")
+        ->check(CLI::IsMember({"constant", "poisson"}));
+    add_option(command, "--seed", options->options.seed, "Of what is left to chance");
+    add_option(command, "--duration", options->duration, "Seconds to measure")->check(seconds_check());
+    add_option(command, "--warmup", options->warmup, "Seconds of load before that")->check(seconds_check());
+    add_option(command, "--settle", options->options.settle,
+               "Answers that connections get, on average, before the warm-up");
+    add_option(command, "--count", options->options.count,
+               "Messages after which it ends, warm-up included; 0: only time counts");
+    add_option(command, "--grace", options->grace, "Seconds to wait at the end for what has no answer yet")
+        ->check(seconds_check());
+    add_option(command, "--connect-timeout", options->connect_timeout, "Seconds until a connection is made")
+        ->check(seconds_check());
+    add_option(command, "--threads", options->options.threads, "Threads of the generator");
+    add_option(command, "--waiting", options->waiting, "How they wait: uring, epoll, poll")
+        ->check(CLI::IsMember({"uring", "epoll", "poll"}));
+    add_option(command, "--pid", options->options.server,
+               "The server's process: its processor time is shown, too")
+        ->check(CLI::Range(0, 1 << 30));
+    add_option(command, "--json", options->json,
+               "Write all figures there, as JSON; -: to the standard output");
+    add_option(command, "--hgrm", options->hgrm, "Write the latencies there, in HdrHistogram's text format");
+    command.callback([options] { load(*options); });
+}
+
+}  // namespace confab::cli

@@ -1,0 +1,38 @@
+#include "clients/load/options.hpp"
+
+#include "clients/load/pattern.hpp"
+
+namespace confab::load {
+
+namespace {
+
+std::string_view without_scheme(std::string_view target) {
+    constexpr std::string_view scheme = "tcp://";
+    if (target.starts_with(scheme)) target.remove_prefix(scheme.size());
+    return target;
+}
+
+}  // namespace
+
+std::string LoadOptions::fault() const {
+    if (connections < 1 || connections > most_connections) return "--connections: 1 to 1000000";
+    if (threads < 1 || threads > most_threads) return "--threads: 1 to 256";
+    if (threads > connections) return "--threads: no more than there are connections";
+    if (size < 1 || pipeline < 1 || size > most_under_way / pipeline)
+        return "--size times --pipeline: 1 to 4194304 bytes";
+    if (size % Pattern::period == 0) return "--size: not a multiple of 65521";
+    if (churn && pipeline != 1) return "--churn: a connection carries one message, so no --pipeline";
+    if (duration <= Duration::zero() && count == 0)
+        return "--duration: more than 0, unless there is a --count";
+    return {};
+}
+
+std::expected<Endpoint, std::string> resolve_target(std::string_view target) {
+    const auto found = Endpoint::resolve(without_scheme(target));
+    if (!found) return std::unexpected(found.error());
+    return found->front();
+}
+
+std::string target_fault(std::string_view target) { return Endpoint::fault(without_scheme(target)); }
+
+}  // namespace confab::load

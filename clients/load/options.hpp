@@ -1,0 +1,56 @@
+// Public: what a load is to be.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "clients/load/arrivals.hpp"
+#include "pools/clock.hpp"
+#include "reactor/endpoint.hpp"
+#include "reactor/mechanism.hpp"
+
+namespace confab::load {
+
+enum class App : std::uint8_t { echo, upper };
+
+struct LoadOptions {
+    App app = App::echo;
+    std::size_t connections = 50;
+    std::size_t size = 64;     ///< bytes of a message
+    std::size_t pipeline = 1;  ///< messages under way on a connection, at most
+    bool churn = false;        ///< a connection for each message
+    /// Open loop: how many messages are due when. Nothing: closed loop.
+    std::optional<RateProfile> rate;
+    Spacing spacing = Spacing::even;
+    std::uint64_t seed = 1;
+
+    Duration duration = std::chrono::seconds(10);  ///< of what is measured
+    Duration warmup = std::chrono::seconds(1);     ///< before that
+    std::uint64_t settle = 0;  ///< answers that connections get, on average, before the warm-up
+    std::uint64_t count = 0;   ///< messages after which it ends, if that comes first; 0: only time counts
+    Duration grace = std::chrono::seconds(5);           ///< afterwards, for what is still under way
+    Duration connect_limit = std::chrono::seconds(10);  ///< for a connection to be made
+
+    std::size_t threads = 1;
+    pid_t server = 0;  ///< whose processor time is looked at; 0: nobody's
+    Waiting waiting = Waiting::uring;
+
+    /// What cannot be, as a sentence that names the option; empty: all is well.
+    std::string fault() const;
+};
+
+/// Bytes that may be under way on a connection.
+inline constexpr std::size_t most_under_way = std::size_t{4} << 20U;
+inline constexpr std::size_t most_connections = 1'000'000;
+inline constexpr std::size_t most_threads = 256;
+
+/// Where the server is: "tcp://HOST:PORT", "unix:PATH", or as Endpoint::resolve reads it. The first of what
+/// the name stands for; or a sentence that says what is wrong.
+std::expected<Endpoint, std::string> resolve_target(std::string_view target);
+/// The same without asking anybody: what is wrong with its form, or nothing.
+std::string target_fault(std::string_view target);
+
+}  // namespace confab::load

@@ -1,0 +1,222 @@
+#!/usr/bin/env python3
+"""`confab load` against servers that do right, and against servers that do wrong in one way each.
+
+Usage: load_test.py CONFAB
+"""
+
+import json
+import os
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
+from programs import LIMIT_S, Reader, Server  # noqa: E402
+
+CONFAB = None
+SIZE = 64
+
+
+def load(address, *arguments):
+    """A load that ends by itself after so many messages; nothing here is about time."""
+    return subprocess.run([CONFAB, "load", address, "--warmup", "0", "--duration", str(LIMIT_S), *arguments],
+                          capture_output=True, text=True, timeout=2 * LIMIT_S, check=False)
+
+
+def echo_server(app="echo", address="127.0.0.1:0", strategy="epoll"):
+    return Server(CONFAB, "serve", "--app", app, "--strategy", strategy, "--listen", address)
+
+
+class RightServers(unittest.TestCase):
+    def check(self, server, *arguments):
+        done = load(server.address, "--count", "500", "--json", "-", *arguments)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        figures = json.loads(done.stdout)
+        self.assertEqual(figures["errors"], 0)
+        self.assertGreaterEqual(figures["messages"], 1)
+        self.assertGreaterEqual(figures["verified_bytes"], 500 * figures["size"])
+        return figures
+
+    def test_every_byte_of_an_echo_is_compared(self):
+        with echo_server() as server:
+            for arguments in ([], ["--connections", "3", "--size", "5000", "--pipeline", "8"], ["--size", "1"],
+                              ["--connections", "2", "--size", "300000", "--pipeline", "4"], ["--churn"],
+                              ["--threads", "3", "--connections", "7"], ["--waiting", "epoll"],
+                              ["--waiting", "poll", "--churn"]):
+                with self.subTest(arguments):
+                    self.check(server, "--pid", str(server.process.pid), *arguments)
+
+    def test_an_upper_server_is_compared_with_capital_letters(self):
+        with echo_server("upper") as server:
+            self.check(server, "--app", "upper", "--pipeline", "4")
+            self.assertEqual(load(server.address, "--app", "echo", "--count", "10", "--grace", "1").returncode, 1)
+
+    def test_a_unix_socket_is_a_target_and_tcp_may_be_named(self):
+        with tempfile.TemporaryDirectory() as directory:
+            with echo_server(address=f"unix:{directory}/echo") as server:
+                self.check(server, "--connections", "20")
+        with echo_server() as server:
+            self.assertEqual(load(f"tcp://{server.address}", "--count", "10").returncode, 0)
+
+    def test_an_open_loop_reports_both_latencies(self):
+        with echo_server() as server:
+            for arrivals in ("constant", "poisson"):
+                figures = self.check(server, "--rate", "5000", "--arrivals", arrivals, "--pipeline", "4")
+                self.assertEqual(figures["mode"], "open")
+                self.assertGreater(figures["latency"]["count"], 0)
+                self.assertGreater(figures["uncorrected_latency"]["count"], 0)
+
+    def test_the_histogram_in_the_json_counts_every_message_that_is_measured(self):
+        with echo_server() as server:
+            latency = self.check(server, "--settle", "1")["latency"]
+        self.assertEqual(sum(count for _, count in latency["buckets_ns"]), latency["count"])
+        ends = [end for end, _ in latency["buckets_ns"]]
+        self.assertEqual(ends, sorted(set(ends)))
+
+    def test_files_are_written_and_the_summary_goes_to_the_terminal(self):
+        with tempfile.TemporaryDirectory() as directory, echo_server() as server:
+            report, hgrm = f"{directory}/load.json", f"{directory}/load.hgrm"
+            done = load(server.address, "--count", "200", "--json", report, "--hgrm", hgrm)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertRegex(done.stdout, r"faults +none; every byte compared")
+            self.assertEqual(json.loads(pathlib.Path(report).read_text(encoding="utf-8"))["errors"], 0)
+            self.assertRegex(pathlib.Path(hgrm).read_text(encoding="utf-8"), r"Value +Percentile +TotalCount")
+
+    def test_connections_that_a_server_never_gets_round_to_are_counted_as_starved(self):
+        with echo_server(strategy="sequential") as server:
+            done = load(server.address, "--connections", "3", "--count", "100", "--grace", "1", "--json", "-")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        figures = json.loads(done.stdout)
+        self.assertEqual((figures["served"], figures["starved"]), (1, 2))
+
+    def test_an_interrupt_ends_the_load_and_keeps_what_there_is(self):
+        with echo_server() as server:
+            running = subprocess.Popen([CONFAB, "load", server.address, "--duration", "100000", "--warmup", "0"],
+                                       stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+            out = Reader(running.stdout)
+            out.until(r"messages/s  p50")
+            running.send_signal(signal.SIGINT)
+            self.assertIn("interrupted", out.until(r"It was interrupted.*\n"))
+            self.assertEqual(running.wait(LIMIT_S), 0)
+            running.stdout.close()
+
+
+class WrongServer:
+    """Hands each client's messages, and their numbers, to `answer`, which gives the bytes to send back."""
+
+    def __init__(self, answer):
+        self.answer = answer
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.address = "127.0.0.1:%d" % self.listener.getsockname()[1]
+        self.thread = threading.Thread(target=self.serve)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        self.thread.join()
+
+    def serve(self):
+        while True:
+            try:
+                peer, _ = self.listener.accept()
+            except OSError:
+                return
+            with peer:
+                self.serve_one(peer)
+
+    def serve_one(self, peer):
+        number = 0
+        try:
+            with peer.makefile("rb") as stream:
+                while len(message := stream.read(SIZE)) == SIZE:
+                    peer.sendall(self.answer(number, message))
+                    number += 1
+        except OSError:
+            pass  # the load has gone
+
+
+class WrongServers(unittest.TestCase):
+    def faults(self, answer, *arguments):
+        with WrongServer(answer) as server:
+            done = load(server.address, "--connections", "1", "--size", str(SIZE), "--pipeline", "4", "--count", "100",
+                        "--grace", "1", "--json", "-", *arguments)
+        self.assertEqual(done.returncode, 1, done.stdout)
+        self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
+        return {name: count for name, count in json.loads(done.stdout)["faults"].items() if count > 0}
+
+    def test_a_message_that_is_swallowed_is_lost(self):
+        self.assertEqual(self.faults(lambda number, message: b"" if number == 10 else message), {"lost": 1})
+
+    def test_a_message_that_comes_twice_is_doubled(self):
+        self.assertEqual(self.faults(lambda number, message: message * 2 if number == 10 else message), {"doubled": 1})
+
+    def test_messages_in_another_order_are_reordered(self):
+        held = []
+
+        def swap(number, message):
+            if number == 10:
+                held.append(message)
+                return b""
+            return message + held.pop() if held else message
+
+        self.assertEqual(self.faults(swap), {"reordered": 1})
+
+    def test_one_wrong_bit_is_corruption(self):
+        def spoil(number, message):
+            return message[:-1] + bytes([message[-1] ^ 1]) if number == 10 else message
+
+        self.assertEqual(self.faults(spoil), {"corrupted": 1})
+        self.assertEqual(self.faults(spoil, "--rate", "2000"), {"corrupted": 1})
+
+    def test_a_server_that_hangs_up_is_named(self):
+        listener = socket.create_server(("127.0.0.1", 0))
+        hang_up = threading.Thread(target=lambda: listener.accept()[0].close())
+        hang_up.start()
+        done = load("127.0.0.1:%d" % listener.getsockname()[1], "--connections", "1", "--count", "10")
+        hang_up.join()
+        listener.close()
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("1 connections lost", done.stdout)
+        self.assertIn("no connection was left", done.stdout)
+
+    def test_nobody_there_is_exit_1_and_one_line(self):
+        with socket.socket() as unused:
+            unused.bind(("127.0.0.1", 0))
+            done = load("127.0.0.1:%d" % unused.getsockname()[1], "--count", "10")
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(done.stderr, "confab: cannot connect: Connection refused\n")
+
+
+class WrongUsage(unittest.TestCase):
+    def refused(self, *arguments):
+        done = subprocess.run([CONFAB, "load", *arguments], capture_output=True, text=True, timeout=LIMIT_S, check=False,
+                              env={name: value for name, value in os.environ.items() if not name.startswith("CONFAB_")})
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
+        return done.stderr
+
+    def test_what_is_wrong_is_named_with_what_is_allowed(self):
+        self.assertIn("--size", self.refused("127.0.0.1:1", "--size", "65521"))
+        self.assertIn("--size", self.refused("127.0.0.1:1", "--size", "4194304", "--pipeline", "2"))
+        self.assertIn("--threads", self.refused("127.0.0.1:1", "--threads", "3", "--connections", "2"))
+        self.assertIn("--connections", self.refused("127.0.0.1:1", "--connections", "0"))
+        self.assertIn("--churn", self.refused("127.0.0.1:1", "--churn", "--pipeline", "2"))
+        self.assertIn("--duration", self.refused("127.0.0.1:1", "--duration", "0"))
+        self.assertRegex(self.refused("127.0.0.1:1", "--app", "tea"), r"--app.*echo")
+        self.assertIn("nowhere", self.refused("nowhere"))
+        self.assertTrue(re.search("URL", self.refused()))
+
+
+if __name__ == "__main__":
+    CONFAB = sys.argv.pop(1)
+    unittest.main()
