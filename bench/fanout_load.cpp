@@ -461,7 +461,7 @@ void Load::report(const Window& window) const {
 
 constexpr const char* usage =
     "usage: fanout_load --port PORT [--pid SERVER] [--rooms N] [--members N] [--flight N] [--bytes N]\n"
-    "                   [--seconds S] [--warmup S] [--count N]\n";
+    "                   [--duration S] [--warmup S] [--count N]\n";
 
 Options parse(int argc, char** argv) {
     static constexpr std::array<option, 11> known{{{"port", required_argument, nullptr, 'p'},
@@ -470,7 +470,7 @@ Options parse(int argc, char** argv) {
                                                    {"members", required_argument, nullptr, 'm'},
                                                    {"flight", required_argument, nullptr, 'f'},
                                                    {"bytes", required_argument, nullptr, 'b'},
-                                                   {"seconds", required_argument, nullptr, 's'},
+                                                   {"duration", required_argument, nullptr, 's'},
                                                    {"warmup", required_argument, nullptr, 'w'},
                                                    {"count", required_argument, nullptr, 'd'},
                                                    {"help", no_argument, nullptr, 'h'},

@@ -1,7 +1,6 @@
 #include "bench/load_common.hpp"
 
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/resource.h>
@@ -13,67 +12,15 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <fstream>
-#include <limits>
+
+#include "clients/load/cpu_time.hpp"
 
 namespace confab::bench {
 namespace {
 
-constexpr std::int64_t ns_per_s = 1'000'000'000;
-
-std::int64_t read_clock(clockid_t clock) {
-    timespec time{};
-    if (clock_gettime(clock, &time) != 0) return 0;
-    return time.tv_sec * ns_per_s + time.tv_nsec;
-}
-
-std::string proc_path(int pid, const char* name) { return "/proc/" + std::to_string(pid) + "/" + name; }
-
-// CPU time of children that have ended and been waited for.
-std::int64_t reaped_cpu_ns(int pid) {
-    std::ifstream file(proc_path(pid, "stat"));
-    std::string line;
-    std::getline(file, line);
-    const auto name_end = line.rfind(')');
-    if (name_end == std::string::npos) return 0;
-    long long user_ticks = 0, system_ticks = 0;
-    // After the name: state and ten numbers, utime and stime, then what we want.
-    if (std::sscanf(line.c_str() + name_end + 1,
-                    " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %lld %lld", &user_ticks,
-                    &system_ticks) != 2) {
-        return 0;
-    }
-    return (user_ticks + system_ticks) * (ns_per_s / sysconf(_SC_CLK_TCK));
-}
-
-std::vector<int> children_of(int pid) {
-    std::vector<int> children;
-    const std::string tasks = proc_path(pid, "task");
-    DIR* directory = opendir(tasks.c_str());
-    if (directory == nullptr) return children;
-    while (const dirent* entry = readdir(directory)) {
-        if (entry->d_name[0] == '.') continue;
-        std::ifstream file(tasks + "/" + entry->d_name + "/children");
-        for (int child = 0; file >> child;) children.push_back(child);
-    }
-    closedir(directory);
-    return children;
-}
+std::int64_t now_ns() { return Clock::now().time_since_epoch().count(); }
 
 }  // namespace
-
-std::int64_t now_ns() { return read_clock(CLOCK_MONOTONIC); }
-
-std::int64_t own_cpu_ns() { return read_clock(CLOCK_PROCESS_CPUTIME_ID); }
-
-std::int64_t cpu_ns_of(int pid) {
-    if (pid == 0) return 0;
-    clockid_t clock{};
-    if (clock_getcpuclockid(pid, &clock) != 0) return 0;
-    std::int64_t total = read_clock(clock) + reaped_cpu_ns(pid);
-    for (const int child : children_of(pid)) total += cpu_ns_of(child);
-    return total;
-}
 
 Window::Window(const Limits& limits) : limits_(limits) {
     opens_ns_ = now_ns() + static_cast<std::int64_t>(limits.warmup_s * 1e9);
@@ -81,7 +28,7 @@ Window::Window(const Limits& limits) : limits_(limits) {
 }
 
 Window::Sample Window::sample(std::int64_t time_ns, std::uint64_t messages) const {
-    return {time_ns, cpu_ns_of(limits_.server_pid), own_cpu_ns(), messages};
+    return {time_ns, load::cpu_time_of(limits_.server_pid).count(), load::own_cpu_time().count(), messages};
 }
 
 bool Window::advance(std::uint64_t messages) {

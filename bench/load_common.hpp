@@ -1,27 +1,15 @@
-// Internal to bench: what the load drivers share: the server's CPU clock, the measured window, pseudo-random
+// Internal to bench: what the load driver is made of: the measured window, pseudo-random
 // bytes.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-#include <ctime>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace confab::bench {
-
-// Nanoseconds of CLOCK_MONOTONIC.
-std::int64_t now_ns();
-
-// CPU time of this process in nanoseconds.
-std::int64_t own_cpu_ns();
-
-// CPU time in nanoseconds that a process has used so far: all its threads, ended ones too, and all its
-// descendants. Living processes are read from their CPU clocks, which are exact; children that have been
-// reaped are known only to the tick (10 ms). A process that is gone counts as 0. `pid` 0: always 0.
-std::int64_t cpu_ns_of(int pid);
 
 // Answers that a connection gets before anything counts: a young connection acknowledges every segment at
 // once, and its server may still have been accepting others or starting threads.

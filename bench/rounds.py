@@ -14,7 +14,6 @@ class Bench:
 
     title = ""
     unit = ""  # what is counted, in the plural
-    load_program = ""
     workloads = {}  # name: arguments of the load
     calls_workload = ""
     probe = []  # arguments of a load that only asks whether the server works
@@ -23,7 +22,6 @@ class Bench:
     def __init__(self, options):
         self.options = options
         self.build = pathlib.Path(options.build)
-        self.load = str(self.build / "bench" / self.load_program)
         self.random = random.Random(options.seed)
         self.cores = harness.two_cores()
         self.refused = {}  # contender: why it takes no part
@@ -60,9 +58,12 @@ class Bench:
     def server(self, contender):
         return harness.Server(contender, self.cores[0])
 
+    def load_command(self, server):
+        """The load against this server, without a workload's arguments."""
+        raise NotImplementedError
+
     def run_load(self, server, arguments):
-        command = [self.load, "--port", str(server.port), "--pid", str(server.pid), *arguments]
-        return harness.run_load(command, self.cores[1])
+        return harness.run_load([*self.load_command(server), *arguments], self.cores[1])
 
     # --- Measuring ---
 
@@ -91,7 +92,7 @@ class Bench:
 
     def sample(self, contender, workload):
         cost = rate = busy = None
-        timing = ["--seconds", str(self.options.seconds), "--warmup", str(self.options.warmup)]
+        timing = ["--duration", str(self.options.seconds), "--warmup", str(self.options.warmup)]
         try:
             with self.server(contender) as server:
                 figures = self.run_load(server, self.workloads[workload] + timing)
@@ -117,7 +118,7 @@ class Bench:
                 warn(f"{contender.name}, system calls: {reason}")
 
     def count_calls_of(self, contender, counter_kind):
-        limits = ["--warmup", "0", "--seconds", "60", "--count", str(self.options.calls)]
+        limits = ["--warmup", "0", "--duration", "60", "--count", str(self.options.calls)]
         with self.server(contender) as server:
             counter = counter_kind(server.pid) if counter_kind else None
             try:

@@ -35,7 +35,6 @@ def workload(rooms, members, flight):
 class FanoutBench(rounds.Bench):
     title = "# Fan-out"
     unit = "deliveries"
-    load_program = "fanout_load"
     # members of one room, or rooms x members; messages under way at once in each room.
     workloads = {
         "100:1": workload(1, 100, 1),
@@ -48,6 +47,9 @@ class FanoutBench(rounds.Bench):
     calls_workload = "100:32"
     probe = ["--members", "5"]
     pairs = [("raw uring", "raw epoll"), ("uring", "epoll")]
+
+    def load_command(self, server):
+        return [str(self.build / "bench" / "fanout_load"), "--port", str(server.port), "--pid", str(server.pid)]
 
     def all_contenders(self):
         for name, program in BASELINES.items():

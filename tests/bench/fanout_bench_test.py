@@ -14,7 +14,7 @@ from programs import BUILD_ROOT, LIMIT_S, SOURCE_ROOT, ServerTest
 
 def load(port, *arguments):
     return subprocess.run(
-        [BUILD_ROOT / "bench" / "fanout_load", "--port", str(port), "--warmup", "0", "--seconds", str(LIMIT_S),
+        [BUILD_ROOT / "bench" / "fanout_load", "--port", str(port), "--warmup", "0", "--duration", str(LIMIT_S),
          *arguments],
         capture_output=True, text=True, timeout=2 * LIMIT_S, check=False)
 
