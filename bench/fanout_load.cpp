@@ -440,7 +440,8 @@ void Load::tick() {
     idle_ticks_ = deliveries_ == deliveries_at_tick_ ? idle_ticks_ + 1 : 0;
     deliveries_at_tick_ = deliveries_;
     if (idle_ticks_ == stalled_seconds) {
-        std::fprintf(stderr, "nothing has been delivered for %d seconds\n", stalled_seconds);
+        std::fprintf(stderr, "nothing has been delivered for %d seconds: %zu of %zu members are in, %llu deliveries\n",
+                     stalled_seconds, ready_, members_.size(), static_cast<unsigned long long>(deliveries_));
         std::exit(1);
     }
     arm_tick();
