@@ -3,7 +3,7 @@
 namespace confab {
 
 // In the order of Operation::Kind.
-const std::array<WaitKind, 8> OperationAwaiter::kinds{{
+const std::array<WaitKind, 9> OperationAwaiter::kinds{{
     {"accept", &cancel_wait},
     {"connect", &cancel_wait},
     {"receive", &cancel_wait},
@@ -11,11 +11,12 @@ const std::array<WaitKind, 8> OperationAwaiter::kinds{{
     {"shutdown", &cancel_wait},
     {"close", [](Waiter&) noexcept {}},  // a close is a join: it ends when it ends
     {"poll", &cancel_wait},
+    {"release", [](Waiter&) noexcept {}},
     {"sleep", &cancel_wait},
 }};
 
 bool OperationAwaiter::await_suspend(std::coroutine_handle<> handle) noexcept {
-    if (!begin(handle) && kind != Kind::close) return false;
+    if (!begin(handle) && !is_last()) return false;
     return submit();
 }
 

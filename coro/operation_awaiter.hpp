@@ -54,7 +54,7 @@ class OperationAwaiter : protected Operation, protected Waiter {
     TaskContext* context_ = nullptr;
 
   private:
-    static const std::array<WaitKind, 8> kinds;
+    static const std::array<WaitKind, 9> kinds;
     static void cancel_wait(Waiter& waiter) noexcept;
 
     std::coroutine_handle<> handle_;

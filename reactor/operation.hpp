@@ -1,4 +1,4 @@
-// Public: one request to a reactor - accept, connect, receive, send, close, poll, sleep.
+// Public: one request to a reactor - accept, connect, receive, send, close, release, poll, sleep.
 #pragma once
 
 #include <sys/socket.h>
@@ -51,6 +51,10 @@ struct Operation : Job, TimerNode {
                    ///< first.
         poll,      ///< result: the poll(2) events that are there now. For descriptors with nothing else in
                    ///< flight.
+        release,   ///< result: 0, or the error that was pending. Like close, but `fd` stays open, for
+                   ///< somebody else to use: nothing here will touch it again. `bytes`: what had come and
+                   ///< nobody has received, lent until `complete` returns, or until the next submit when
+                   ///< the operation is over at once.
         sleep,     ///< result: 0 when `deadline` has come. Takes no descriptor.
     };
     enum class State : std::uint8_t {
@@ -62,6 +66,9 @@ struct Operation : Job, TimerNode {
 
     Operation(Kind what, int descriptor, Completion when_done)
         : Job(nullptr), kind(what), fd(descriptor), complete(when_done) {}
+
+    /// Of the kinds that are the last on their descriptor.
+    bool is_last() const { return kind == Kind::close || kind == Kind::release; }
 
     Kind kind;
     State state = State::idle;
@@ -97,8 +104,9 @@ struct Operation : Job, TimerNode {
         int taken() const { return done > 0 ? static_cast<int>(done) : -EAGAIN; }
     };
     union {
-        LentBytes bytes;  ///< receive, out: lent, valid until the next receive or close on this fd, and
-                          ///< under mechanisms with `Traits::lends_scratch` only until `complete` returns
+        LentBytes
+            bytes;  ///< receive and release, out: lent, valid until the next receive or close on this fd, and
+                    ///< under mechanisms with `Traits::lends_scratch` only until `complete` returns
         Parts parts;      ///< send, in: lent by the caller until completion
         Address address;  ///< connect, in: lent by the caller until completion
         int how;          ///< shutdown, in

@@ -70,7 +70,7 @@ bool ReadinessMechanism::submit(Operation& operation) {
         return true;
     }
     operation.result = 0;
-    if (operation.kind == Operation::Kind::close) return submit_close(operation);
+    if (operation.is_last()) return submit_close(operation);
     if (operation.kind == Operation::Kind::shutdown) {
         operation.result =
             repeated(ledger(), SystemCall::shutdown, [&] { return ::shutdown(operation.fd, operation.how); });
@@ -116,7 +116,7 @@ void ReadinessMechanism::collect(JobQueue& ready) { ready.append(due_); }
 bool ReadinessMechanism::finish(Operation& operation) {
     Watched& watched = this->watched(operation.fd);
     --watched.handed_out;
-    if (operation.kind == Operation::Kind::close) {
+    if (operation.is_last()) {
         close_now(operation);
         return true;
     }
@@ -344,8 +344,15 @@ bool ReadinessMechanism::submit_close(Operation& operation) {
 }
 
 void ReadinessMechanism::close_now(Operation& operation) {
+    const bool stays_open = operation.kind == Operation::Kind::release;
+    if (stays_open) watched(operation.fd).lasting = false;
     forget(operation.fd);
     watched(operation.fd) = Watched{};
+    if (stays_open) {
+        operation.result = 0;
+        operation.bytes = {};
+        return;
+    }
     operation.result = once(ledger(), SystemCall::close, [&] { return ::close(operation.fd); });
     if (operation.result == -EINTR) operation.result = 0;  // close(2): on Linux the descriptor is gone
 }

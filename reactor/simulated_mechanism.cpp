@@ -65,6 +65,7 @@ bool SimulatedMechanism::submit(Operation& operation) {
         case Kind::send:
             return submit_send(operation);
         case Kind::close:
+        case Kind::release:
             return submit_close(operation);
         case Kind::shutdown:
             if (!fails(operation)) operation.result = sockets_.shutdown(operation.fd, operation.how);
@@ -114,7 +115,7 @@ bool SimulatedMechanism::finish(Operation& operation) {
     buffers_.take_back(scratch_);
     Watched& watched = this->watched(operation.fd);
     --watched.handed_out;
-    if (operation.kind == Kind::close) {
+    if (operation.is_last()) {
         close_now(watched, operation);
         return true;
     }
@@ -190,7 +191,7 @@ bool SimulatedMechanism::ask_to_end(Watched& watched, std::ptrdiff_t position) {
     if (parked.stage == Parked::Stage::cancelled) return false;
     // What is late has perhaps been over before it was asked to end.
     const bool over_before = parked.stage == Parked::Stage::late && faults_.coin();
-    if (operation.kind == Kind::close || all_sent(operation) || over_before) {
+    if (operation.is_last() || all_sent(operation) || over_before) {
         hand_out(watched, position);
         return true;
     }

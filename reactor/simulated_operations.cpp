@@ -187,6 +187,12 @@ void SimulatedMechanism::close_when_alone(Watched& watched) {
 void SimulatedMechanism::close_now(Watched& watched, Operation& operation) {
     buffers_.take_back(watched.loan);
     watched.close = nullptr;
+    if (operation.kind == Kind::release) {
+        watched = Watched();
+        operation.result = 0;
+        operation.bytes = {};
+        return;
+    }
     operation.result = sockets_.close(operation.fd);
 }
 

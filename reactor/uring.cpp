@@ -80,7 +80,7 @@ bool UringMechanism::submit(Operation& operation) {
     }
     operation.result = 0;
     operation.state = Operation::State::in_flight;
-    if (operation.kind == Operation::Kind::close) return submit_close(operation);
+    if (operation.is_last()) return submit_close(operation);
     if (operation.kind == Operation::Kind::connect) return submit_connect(operation);
     UringDescriptor& descriptor = descriptors_.get(operation.fd);
     if (descriptor.closing) {
@@ -117,7 +117,7 @@ bool UringMechanism::is_descriptor(int fd) {
 
 void UringMechanism::cancel(Operation& operation) {
     UringDescriptor* const descriptor = descriptors_.find(operation.fd);
-    if (operation.kind == Operation::Kind::close || descriptor == nullptr) return;  // a close always ends
+    if (operation.is_last() || descriptor == nullptr) return;  // it always ends
     const bool accepts = descriptor->armed == UringDescriptor::Armed::accept;
     if (accepts && !features_.has(UringFeature::multishot_accept)) {
         stop(*descriptor);  // it may have a connection already, which nobody else would come for
@@ -129,6 +129,7 @@ void UringMechanism::cancel(Operation& operation) {
 }
 
 void UringMechanism::wait(Instant deadline, bool /*posts_expected*/) {
+    released_.clear();
     accepts_at_once_ = 0;
     if (buffers_) buffers_->publish();
     ring_->submit_and_wait(due_.empty() ? deadline : Instant::min());
@@ -141,7 +142,7 @@ void UringMechanism::collect(JobQueue& ready) {
 
 bool UringMechanism::finish(Operation& operation) {
     UringDescriptor* const descriptor = descriptors_.find(operation.fd);
-    if (operation.kind == Operation::Kind::close || descriptor == nullptr) return true;
+    if (operation.is_last() || descriptor == nullptr) return true;
     --descriptor->handed_out;
     if (operation.kind == Operation::Kind::receive) {
         if (descriptor->closing) {

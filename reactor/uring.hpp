@@ -109,6 +109,7 @@ class UringMechanism final : public Mechanism {
     // Ends.
     bool submit_close(Operation& operation);
     void close_now(UringDescriptor& descriptor);
+    void release_now(UringDescriptor& descriptor, Operation& operation);
     void settle(UringDescriptor& descriptor);
     void forget(UringDescriptor& descriptor);
     void discard(UringDescriptor& descriptor);
@@ -130,8 +131,9 @@ class UringMechanism final : public Mechanism {
     UringDescriptors descriptors_;
     ArrivalPool arrivals_;
     JobQueue due_;
-    std::uint64_t with_kernel_ = 0;  // entries whose last completion is to come
-    unsigned accepts_at_once_ = 0;   // in this turn
+    std::uint64_t with_kernel_ = 0;                 // entries whose last completion is to come
+    std::vector<std::vector<std::byte>> released_;  // what releases lend, in this turn
+    unsigned accepts_at_once_ = 0;                  // in this turn
     bool ending_ = false;
 };
 

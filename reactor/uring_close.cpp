@@ -35,6 +35,12 @@ bool should_end(const UringDescriptor& descriptor) {
     return false;
 }
 
+bool is_being_released(const UringDescriptor& descriptor) {
+    const Job* last = descriptor.in_flight;
+    while (last != nullptr && last->next != nullptr) last = last->next;
+    return last != nullptr && static_cast<const Operation*>(last)->kind == Operation::Kind::release;
+}
+
 }  // namespace
 
 bool UringMechanism::submit_close(Operation& operation) {
@@ -55,12 +61,27 @@ bool UringMechanism::submit_close(Operation& operation) {
 }
 
 void UringMechanism::close_now(UringDescriptor& descriptor) {
-    const auto& operation = static_cast<const Operation&>(*descriptor.in_flight);
+    auto& operation = static_cast<Operation&>(*descriptor.in_flight);
+    if (operation.kind == Operation::Kind::release) return release_now(descriptor, operation);
     io_uring_sqe& entry = next_entry();
     io_uring_prep_close(&entry, operation.fd);
     io_uring_sqe_set_data64(&entry, name_of(operation));
     discard(descriptor);
     descriptor = {.fd = descriptor.fd, .generation = descriptor.generation};
+}
+
+void UringMechanism::release_now(UringDescriptor& descriptor, Operation& operation) {
+    std::vector<std::byte>& bytes = released_.emplace_back();
+    while (descriptor.newest != nullptr) {
+        Arrival& arrival = descriptor.unqueue();
+        bytes.insert(bytes.end(), arrival.bytes, arrival.bytes + arrival.size);
+        give_back(arrival);
+    }
+    operation.bytes = bytes;
+    operation.result = descriptor.error;
+    discard(descriptor);
+    descriptor = {.fd = descriptor.fd, .generation = descriptor.generation};
+    hand_over(operation, due_);
 }
 
 // Closes a descriptor that is to be closed once nothing of it is with the kernel or on its way to its owner.
@@ -98,7 +119,7 @@ void UringMechanism::cancel_entry(UringDescriptor& descriptor, std::uint64_t nam
 
 // A cancel that finds nothing though something is in flight (liburing 1375): all that is in flight on the
 // descriptor is cancelled, what was not meant goes on; and a descriptor that is being closed is shut down,
-// which ends whatever waits on it.
+// which ends whatever waits on it. One that is to live on is asked again: what was not found is about to end.
 void UringMechanism::cancel_answered(UringDescriptor& descriptor, int result) {
     --descriptor.requests;
     if (result == -ENOENT && should_end(descriptor)) {
@@ -108,6 +129,9 @@ void UringMechanism::cancel_answered(UringDescriptor& descriptor, int result) {
             io_uring_prep_cancel_fd(&entry, descriptor.fd, IORING_ASYNC_CANCEL_ALL);
             io_uring_sqe_set_data64(&entry, name_of(descriptor, Tag::cancel));
             ++descriptor.requests;
+        } else if (is_being_released(descriptor)) {
+            descriptor.stopping = descriptor.tried_harder = false;
+            stop(descriptor);
         } else if (descriptor.closing) {
             (void)system_calls::once(ledger(), SystemCall::shutdown,
                                      [&] { return ::shutdown(descriptor.fd, SHUT_RDWR); });

@@ -56,7 +56,7 @@ struct UringDescriptor {
     enum class Armed : std::uint8_t { nothing, receive, poll, accept };
 
     /// Oldest first: receives and accepts, which wait for what is armed; sends, connects and polls, whose
-    /// completion the kernel owes; last the close that waits for the rest.
+    /// completion the kernel owes; last the close, or release, that waits for the rest.
     Job* in_flight = nullptr;
     Arrival* lent = nullptr;    ///< valid until the next receive
     Arrival* newest = nullptr;  ///< of those that came when nobody waited: a ring, `next` is the oldest
@@ -67,14 +67,14 @@ struct UringDescriptor {
     std::uint16_t handed_out = 0;  ///< operations that are over and not finished
     Armed armed = Armed::nothing;
     bool stopping : 1 = false;      ///< what is armed is being cancelled
-    bool closing : 1 = false;       ///< a close waits for the rest
+    bool closing : 1 = false;       ///< a close, or release, waits for the rest
     bool tried_harder : 1 = false;  ///< a cancel that found nothing was repeated for all of the descriptor
 
     static bool waits_for_arrivals(const Operation& operation) {
         return operation.kind == Operation::Kind::receive || operation.kind == Operation::Kind::accept;
     }
     static bool is_with_kernel(const Operation& operation) {
-        return !waits_for_arrivals(operation) && operation.kind != Operation::Kind::close;
+        return !waits_for_arrivals(operation) && !operation.is_last();
     }
 
     void append(Operation& operation) {

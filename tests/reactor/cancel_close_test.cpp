@@ -138,6 +138,53 @@ EVERY_MECHANISM("a close ends the receive that waits, and comes after it") {
     CHECK(world.receive(there) == 0);
 }
 
+EVERY_MECHANISM("a release ends what waits, loses no byte, and leaves the descriptor to somebody else") {
+    for (int round = 0; round < 20; ++round) {
+        const auto [here, there] = world.pair();
+        Call receive(Operation::Kind::receive, here);
+        world.start(receive);
+        if (round % 2 == 0) world.let_pass();
+        if (round % 4 < 2) CHECK(world.send(there, "before") == 6);
+        if (round % 3 == 0) world.let_pass();
+        Call release(Operation::Kind::release, here);
+        world.start(release);
+        CHECK(world.send(there, " after") == 6);
+        world.run_until([&] { return receive.over && release.over; });
+        CHECK(release.result == 0);
+        std::string text = receive.text + release.text;
+        const std::string sent = round % 4 < 2 ? "before after" : " after";
+        while (text.size() < sent.size()) {  // by whoever has it now
+            Call next(Operation::Kind::receive, here);
+            REQUIRE(world.result_of(next) > 0);
+            text += next.text;
+        }
+        CHECK(text == sent);
+        CHECK(world.send(here, "back") == 4);
+        CHECK(world.text_from(there) == "back");
+    }
+}
+
+EVERY_MECHANISM("a release ends a send, which says how much has gone") {
+    const auto [here, there] = world.pair();
+    SendCall send(here, {std::string(std::size_t{12} << 20, 'x')});
+    world.start(send);
+    world.let_pass();
+    Call release(Operation::Kind::release, here);
+    CHECK(world.result_of(release) == 0);
+    CHECK(send.over);
+    CHECK(send.result == -ECANCELED);
+    SendCall rest(here, {"end"});
+    world.start(rest);
+    std::size_t received = 0;
+    while (!rest.over || received < send.parts.done + 3) {
+        const std::string text = world.text_from(there);
+        REQUIRE(!text.empty());
+        received += text.size();
+        if (received == send.parts.done + 3) CHECK(text.ends_with("end"));
+    }
+    CHECK(received == send.parts.done + 3);
+}
+
 EVERY_MECHANISM("a close ends a receive and a send that wait") {
     const auto [here, there] = world.pair();
     Call receive(Operation::Kind::receive, here);

@@ -17,7 +17,8 @@ Call::~Call() {
 void Call::completed(Operation& operation) noexcept {
     auto& self = static_cast<Call&>(operation);
     self.over = true;
-    if (self.kind == Kind::receive && self.result > 0) {
+    const bool lent = (self.kind == Kind::receive && self.result > 0) || self.kind == Kind::release;
+    if (lent) {
         self.text.assign(reinterpret_cast<const char*>(self.bytes.data()), self.bytes.size());
     }
     Reactor::current()->stop();
