@@ -20,7 +20,12 @@ class TaskContext;
 inline constexpr Duration no_limit = Duration::max();
 
 /// Why a task was asked to end.
-enum class StopReason : std::uint8_t { none, canceled, timed_out };
+enum class StopReason : std::uint8_t {
+    none,
+    canceled,
+    timed_out,
+    moved,  ///< what the task serves is to go on elsewhere; who does not know how ends as if canceled
+};
 
 /// Thrown by waits that have no result to put an error in (sleep, event, mutex, channel, ...) once the
 /// waiting task was asked to end. Input and output return std::errc::operation_canceled or timed_out instead.

@@ -5,9 +5,11 @@
 #include <source_location>
 #include <string_view>
 #include <system_error>
+#include <utility>
 
 #include "coro/operation_awaiter.hpp"
 #include "coro/task.hpp"
+#include "pools/fd.hpp"
 #include "reactor/outbox.hpp"
 
 namespace confab {
@@ -58,6 +60,7 @@ class Stream {
     class Send;
     class Flush;
     class Close;
+    class Release;
 
     /// Waits for bytes and lends them: they belong to the reactor and are valid until this task's next
     /// co_await; until then they may be changed in place. Empty: end of stream. timed_out: nothing came
@@ -83,6 +86,11 @@ class Stream {
     /// Closes the descriptor; a join: what is in flight on it is cancelled and waited for, what is queued is
     /// dropped. Never fails and cannot be cancelled. Twice: no effect.
     [[nodiscard]] Close close(std::source_location where = std::source_location::current());
+
+    /// Lets go of the descriptor, open as it is: a join, as close is. The bytes are those that had come and
+    /// were not received; they are valid until this task's next co_await. Requires: the outbox is not
+    /// sending. Cannot be cancelled.
+    [[nodiscard]] Release release(std::source_location where = std::source_location::current());
 
     /// What is owed to the peer, for those who queue shared bytes themselves.
     Outbox& outbox() { return outbox_; }
@@ -199,6 +207,28 @@ inline Stream::Send Stream::send(std::string_view text, std::source_location whe
 }
 
 inline Stream::Flush Stream::flush(std::source_location where) { return Flush(*this, where); }
+
+class [[nodiscard]] Stream::Release : public OperationAwaiter {
+  public:
+    struct Released {
+        Fd descriptor;
+        LentBytes received;
+        std::error_code error;  ///< the connection's, that nobody had heard of
+    };
+
+    Release(Stream& stream, std::source_location where)
+        : OperationAwaiter(Kind::release, stream.fd_, where), descriptor_(std::exchange(stream.fd_, -1)) {}
+    Released await_resume() {
+        return {.descriptor = std::move(descriptor_),
+                .received = bytes,
+                .error = std::error_code(-result, std::generic_category())};
+    }
+
+  private:
+    Fd descriptor_;
+};
+
+inline Stream::Release Stream::release(std::source_location where) { return Release(*this, where); }
 
 inline Stream::Close Stream::close(std::source_location where) { return Close(*this, where); }
 

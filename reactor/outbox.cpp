@@ -29,6 +29,7 @@ struct Outbox::Flight : Operation {
     Outbox& outbox;
     JobQueue waiting_for_idle;
     Duration limit{};
+    bool paused = false;
     const SharedBytes* newest = nullptr;  // the last one among the parts
     std::array<iovec, parts_at_most> iovecs;
 };
@@ -105,6 +106,10 @@ void Outbox::send_on() {
 void Outbox::Flight::completed(Operation& operation) noexcept {
     auto& flight = static_cast<Flight&>(operation);
     Outbox& outbox = flight.outbox;
+    if (flight.paused && outbox.error_ == 0 && (flight.result >= 0 || flight.result == -ECANCELED)) {
+        outbox.drop_sent(flight.parts.done);
+        return outbox.end_flight(0);
+    }
     if (outbox.error_ != 0 || flight.result < 0)
         return outbox.end_flight(outbox.error_ != 0 ? outbox.error_ : flight.result);
     outbox.drop_sent(static_cast<std::size_t>(flight.result));
@@ -148,6 +153,26 @@ void Outbox::abandon(int error) {
     } else {
         clear();
     }
+}
+
+void Outbox::pause() {
+    if (flight_ == nullptr) return;
+    flight_->paused = true;
+    Reactor::current()->cancel(*flight_);
+}
+
+std::string Outbox::withdraw() {
+    assert(!sending());
+    std::string bytes;
+    bytes.reserve(size_);
+    for (const Batch* batch = first_; batch != nullptr; batch = batch->next) {
+        for (std::uint32_t i = batch->begin; i < batch->end; ++i) {
+            const Bytes slice = batch->slices[i].bytes();
+            bytes.append(reinterpret_cast<const char*>(slice.data()), slice.size());
+        }
+    }
+    clear();
+    return bytes;
 }
 
 void Outbox::when_idle(Job& job) {

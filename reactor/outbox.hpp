@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 #include "reactor/job.hpp"
 #include "reactor/reactor.hpp"
@@ -38,6 +39,12 @@ class Outbox {
 
     /// Gives up on what is queued. A send in flight is cancelled; `when_idle` still comes.
     void abandon(int error);
+
+    /// Sends no more, and keeps what has not been sent: a send in flight is cancelled, and `when_idle` comes
+    /// when it has ended.
+    void pause();
+    /// Takes out what is queued. Requires: not sending().
+    std::string withdraw();
 
     /// Runs `job` once as soon as nothing is queued or being sent, or sending has failed. Requires:
     /// sending().

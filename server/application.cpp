@@ -1,8 +1,26 @@
 #include "server/application.hpp"
 
+#include <stdexcept>
 #include <utility>
 
 namespace confab {
+
+task<void> Worker::resume(Stream& /*stream*/, Traveller /*traveller*/) {
+    throw std::logic_error("connections of this application do not travel");
+}
+
+void Worker::give_away(const Stream& stream, std::string state) {
+    given_away_.insert_or_assign(&stream, std::move(state));
+}
+
+std::optional<std::string> Worker::take_given_away(const Stream& stream) {
+    if (given_away_.empty()) return std::nullopt;
+    const auto found = given_away_.find(&stream);
+    if (found == given_away_.end()) return std::nullopt;
+    std::optional<std::string> state = std::move(found->second);
+    given_away_.erase(found);
+    return state;
+}
 
 namespace {
 

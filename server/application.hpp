@@ -3,10 +3,14 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
 
 #include "coro/stream.hpp"
 #include "coro/task.hpp"
 #include "reactor/reactor.hpp"
+#include "server/traveller.hpp"
 
 namespace confab {
 
@@ -23,9 +27,24 @@ class Worker {
     /// is logged, and ends this connection only.
     virtual task<void> serve(Stream& stream) = 0;
 
+    /// Goes on with a connection that such a worker has given away, whichever reactor, process or program it
+    /// belonged to. `traveller.unsent` has been queued, and `traveller.connection` is the stream's; the rest
+    /// is for this. Otherwise as `serve`. By default nothing travels, and this throws std::logic_error.
+    virtual task<void> resume(Stream& stream, Traveller traveller);
+
+    /// For a handler that ends because it was asked to with StopReason::moved: `state` is all that `resume`
+    /// will need of it. The connection then is not closed: it travels. Who ends without giving away is
+    /// closed.
+    void give_away(const Stream& stream, std::string state);
+    /// What a handler gave away, once it has ended.
+    std::optional<std::string> take_given_away(const Stream& stream);
+
     /// The server is going down: the moment for a last word. The tasks of all connections are asked to stop
     /// next.
     virtual void drain() {}
+
+  private:
+    std::unordered_map<const Stream*, std::string> given_away_;
 };
 
 /// An application. It is asked for a worker on each reactor's own thread, several at a time.

@@ -2,6 +2,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include <utility>
+
 namespace confab {
 
 namespace {
@@ -36,10 +38,40 @@ task<void> farewell(Stream& stream) {
     co_await stream.close();
 }
 
+// Takes the connection apart. What is owed is kept in order: what the kernel has not taken by now travels.
+task<void> depart(Stream& stream, std::string state, const std::function<void(Traveller)>& departed) {
+    const shield undisturbed;
+    Traveller traveller{.state = std::move(state), .at_end = stream.at_end()};
+    stream.outbox().pause();
+    const Sent paused = co_await stream.flush();
+    if (!paused) {
+        co_await stream.close();
+        co_return;
+    }
+    traveller.unsent = stream.outbox().withdraw();
+    auto released = co_await stream.release();
+    if (released.error) co_return;  // it was lost on the way
+    traveller.connection = std::move(released.descriptor);
+    traveller.received = as_text(released.received);
+    departed(std::move(traveller));
+}
+
 }  // namespace
 
 void Connection::start(scope& owner, const Place& place, int fd) {
     owner.adopt(*block_cache::make<Connection>(owner, place, fd));
+}
+
+void Connection::arrive(scope& owner, const Place& place, Traveller traveller) {
+    owner.adopt(*block_cache::make<Connection>(owner, place, traveller));
+}
+
+Connection::Connection(scope& owner, const Place& place, Traveller& traveller)
+    : ScopedTask(owner.reactor(), owner, "connection", std::source_location::current()),
+      place_(place),
+      stream_(owner.reactor(), traveller.connection.release(), place.limits) {
+    stream_.outbox().push(SharedBytes::copy_of(as_bytes(traveller.unsent)));
+    body_ = place.worker.resume(stream_, std::move(traveller));
 }
 
 Connection::Connection(scope& owner, const Place& place, int fd)
@@ -52,7 +84,9 @@ void Connection::settle(bool started) noexcept {
     if (started) log_failure();
     if (state_ == State::running) {
         state_ = State::returned;
-        body_ = farewell(stream_);
+        auto given_away = place_.worker.take_given_away(stream_);
+        body_ = given_away && place_.departed ? depart(stream_, std::move(*given_away), place_.departed)
+                                              : farewell(stream_);
         resume(body());
         return;
     }

@@ -16,16 +16,30 @@ Bus::Bus(const BusMemory& memory, Journal& journal, std::uint32_t process)
       paced_until_(ring_.capacity() / 8 * 3) {}
 
 bool Bus::attach(BusReader& reader) {
+    reader.slot_ = attach(&reader, reader.bell_);
+    return reader.slot_ != no_slot;
+}
+
+Slot Bus::attach_courier() { return attach(nullptr, 0); }
+
+Slot Bus::attach(BusReader* local, BellName bell) {
     const Slot slot = readers_.take();
-    if (slot == no_slot) return false;
-    reader.slot_ = slot;
+    if (slot == no_slot) return slot;
     ReaderSlot& joined = at(slot);
-    joined.active = joined.overrun = joined.waits_for_room = false;
-    joined.rung = false;
-    joined.bell = reader.bell_;
-    joined.local = &reader;
+    joined.active = joined.overrun = joined.waits_for_room = joined.rung = false;
+    joined.bell = bell;
+    joined.local = local;
     readers_.change(slot, &ReaderSlot::owner) = {.bus = number_, .process = process_, .attached = true};
-    return true;
+    return slot;
+}
+
+Bus::Backlog Bus::take_backlog(Slot courier) {
+    const ReaderSlot& behind = readers_[courier];
+    if (behind.overrun) return {.overrun = true};
+    if (!behind.active) return {};
+    Backlog backlog{.records = std::vector<std::byte>(head_.end - behind.cursor)};
+    ring_.read(behind.cursor, backlog.records);
+    return backlog;
 }
 
 void Bus::detach(BusReader& reader) {
@@ -88,10 +102,13 @@ bool Bus::wake(Slot slot) {
     ReaderSlot& reader = at(slot);
     if (!reader.owner.attached) return true;
     if (reader.owner.bus == number_) {
-        BusReader& local = *reader.local.load(std::memory_order_relaxed);
+        BusReader* const known = reader.local.load(std::memory_order_relaxed);
+        if (known == nullptr) return true;  // a courier
+        BusReader& local = *known;
         if (!local.posted_.exchange(true, std::memory_order_seq_cst)) local.reactor_.post(local.news_);
         return true;
     }
+    if (reader.bell == 0) return true;  // another's courier
     if (reader.rung.exchange(true, std::memory_order_seq_cst) || ringer_.ring(reader.bell)) return true;
     reader.rung = false;
     return false;

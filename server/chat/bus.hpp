@@ -98,7 +98,16 @@ class Bus {
     /// `detach`, and longer if its job is still on its way then. False: there are as many as can be.
     bool attach(BusReader& reader);
     void detach(BusReader& reader);
-    /// Detaches a reader of a process that has died.
+    /// Adds a reader that nobody wakes: a courier, who keeps the place of a member who is on his way from one
+    /// reader to another. no_slot: there are as many readers as can be.
+    Slot attach_courier();
+    /// What the courier has not read, which is empty when it was overrun, and that.
+    struct Backlog {
+        std::vector<std::byte> records{};
+        bool overrun = false;
+    };
+    Backlog take_backlog(Slot courier);
+    /// Detaches a courier, or a reader of a process that has died.
     void bury(Slot reader);
     /// Calls `what(slot)` for every reader of that process.
     template <class What>
@@ -144,6 +153,7 @@ class Bus {
     void give_up_on_laggards(std::uint64_t shortage);
 
   private:
+    Slot attach(BusReader* local, BellName bell);
     ReaderSlot& at(Slot slot) { return readers_.unseen(slot); }
     ReaderSlot& at(const BusReader& reader) { return at(reader.slot()); }
     std::uint64_t slowest() const;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <exception>
 #include <stdexcept>
+#include <utility>
 
 #include "server/chat/chat_memory_parts.hpp"
 
@@ -137,6 +138,32 @@ void Chat::leave_all(MemberId id, Reason reason, Instant now, const BusReader* r
         journal_.commit();
     }
     directory_.remove_member(id);
+}
+
+std::expected<Slot, Refusal> Chat::depart(BusReader& reader, MemberId id) {
+    const Held held(*this);
+    if (!bus_.caught_up(reader)) return std::unexpected(Refusal::behind);
+    const Slot courier = bus_.attach_courier();
+    if (courier == no_slot) return std::unexpected(Refusal::too_many_members);
+    directory_.add_reader(courier);
+    directory_.move_member(id, courier);
+    return courier;
+}
+
+std::expected<Chat::Arrived, Refusal> Chat::arrive(BusReader& reader, MemberId id, Slot courier) {
+    const Held held(*this);
+    if (!bus_.caught_up(reader)) return std::unexpected(Refusal::behind);
+    const DirectoryMember* const member = directory_.member(id);
+    if (member == nullptr || member->reader != courier) return std::unexpected(Refusal::no_such_member);
+    Bus::Backlog backlog = bus_.take_backlog(courier);
+    directory_.move_member(id, reader.slot());
+    bus_.bury(courier);
+    Arrived arrived{.nick = member->nick.name,
+                    .tells = member->tells,
+                    .backlog = std::move(backlog.records),
+                    .overrun = backlog.overrun};
+    for (const RoomId room : directory_.rooms_of(id)) arrived.rooms.push_back(place(room));
+    return arrived;
 }
 
 std::expected<void, Refusal> Chat::rename(BusReader& reader, MemberId id, const Name& nick) {

@@ -122,6 +122,21 @@ class Chat {
     std::expected<Place, Refusal> join(BusReader& reader, MemberId id, const Name& room, Instant now);
     std::expected<void, Refusal> part(BusReader& reader, MemberId id, RoomId room, Instant now);
 
+    // Moving house.
+
+    /// He is on his way to another reader, and stays a member: what is for him from here on waits on the bus
+    /// until `arrive`, within its bounds. Gives the courier, to be named there.
+    std::expected<Slot, Refusal> depart(BusReader& reader, MemberId id);
+    struct Arrived {
+        Name nick;
+        std::uint32_t tells = 0;           ///< sent to him so far
+        std::vector<Place> rooms{};        ///< those he is in
+        std::vector<std::byte> backlog{};  ///< what happened on the way, for take_record; not all for him
+        bool overrun = false;              ///< it was too much, and is lost
+    };
+    /// He belongs to `reader` from here on. no_such_member: whoever was to bring him has died on the way.
+    std::expected<Arrived, Refusal> arrive(BusReader& reader, MemberId id, Slot courier);
+
     // Talking. The sender sits in the room.
 
     /// `kind`: said, emote or topic. Gives the message's number.

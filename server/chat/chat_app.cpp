@@ -25,51 +25,103 @@ class LineMember final : public Member {
     TaskContext& task_;
 };
 
-// Says goodbye to a member whose input failed. One who was dropped has heard it.
-Next input_failed(Member& member, std::error_code error) {
-    if (member.ended() != Reason::none) return Next::end;
+// One connection's conversation, here from the beginning or come from elsewhere.
+class LineHandler {
+  public:
+    LineHandler(Hub& hub, Worker& worker, Stream& stream)
+        : worker_(worker), stream_(stream), member_(hub, stream), conversation_(member_) {}
+
+    Next begin() { return conversation_.begin(); }
+    Next resume(const Traveller& traveller);
+    Next received(const Received& bytes);
+    Next input_failed(std::error_code error);
+    Next go_on();
+    bool has_departed() const { return member_.ended() == Reason::moved; }
+
+  private:
+    bool depart();
+
+    Worker& worker_;
+    Stream& stream_;
+    LineMember member_;
+    LineConversation conversation_;
+    bool came_to_its_end_ = false;  // the peer's stream had ended before it came here
+};
+
+Next LineHandler::resume(const Traveller& traveller) {
+    came_to_its_end_ = traveller.at_end;
+    Next next = conversation_.resume(SessionState::read(traveller.state));
+    if (next == Next::receive && !traveller.received.empty())
+        next = conversation_.receive(as_bytes(traveller.received));
+    else if (next != Next::end)
+        member_.session().unhandled += traveller.received;
+    if (next == Next::receive && came_to_its_end_) next = conversation_.finish();
+    return next;
+}
+
+Next LineHandler::received(const Received& bytes) {
+    if (!bytes) return input_failed(bytes.error());
+    return bytes->empty() ? conversation_.finish() : conversation_.receive(*bytes);
+}
+
+Next LineHandler::go_on() {
+    return stream_.at_end() || came_to_its_end_ ? conversation_.finish() : conversation_.go_on();
+}
+
+// Says goodbye to a member whose input failed, or sends him on. One who was dropped has heard it.
+Next LineHandler::input_failed(std::error_code error) {
+    if (member_.ended() != Reason::none) return Next::end;
     if (error == std::errc::timed_out) {
-        member.notify({.kind = Notice::Kind::idle});
-        member.leave(Reason::idle);
-    } else {
-        member.leave(error == std::errc::operation_canceled ? Reason::drain : Reason::lost);
+        member_.notify({.kind = Notice::Kind::idle});
+        member_.leave(Reason::idle);
+    } else if (error != std::errc::operation_canceled) {
+        member_.leave(Reason::lost);
+    } else if (!depart()) {
+        member_.leave(Reason::drain);
     }
     return Next::end;
 }
 
-task<void> converse(Hub& hub, Stream& stream) {
-    LineMember member(hub, stream);
-    LineConversation conversation(member);
-    Next next = conversation.begin();
-    while (next != Next::end) {
-        if (next == Next::receive) {
-            const Received bytes = co_await stream.receive();
-            if (!bytes) {
-                next = input_failed(member, bytes.error());
+bool LineHandler::depart() {
+    if (TaskContext::current()->stop_reason() != StopReason::moved) return false;
+    const auto state = member_.depart();
+    if (!state) return false;
+    worker_.give_away(stream_, state->write());
+    return true;
+}
+
+// A connection's handler. `traveller`: null for one that begins here.
+task<void> converse(Hub& hub, Worker& worker, Stream& stream, std::unique_ptr<Traveller> traveller) {
+    LineHandler handler(hub, worker, stream);
+    Next next = traveller ? handler.resume(*traveller) : handler.begin();
+    traveller.reset();
+    try {
+        while (next != Next::end) {
+            if (next == Next::receive) {
+                const Received bytes = co_await stream.receive();
+                next = handler.received(bytes);
+            } else if (next == Next::await_room) {
+                co_await hub.room();
+                next = handler.go_on();
             } else {
-                next = bytes->empty() ? conversation.finish() : conversation.receive(*bytes);
-            }
-            continue;
-        }
-        if (next == Next::await_room) {
-            co_await hub.room();
-        } else {
-            stream.outbox().flush(stream.limits().send);
-            const Sent sent = co_await stream.flush();
-            if (!sent) {
-                next = input_failed(member, sent.error());
-                continue;
+                stream.outbox().flush(stream.limits().send);
+                const Sent sent = co_await stream.flush();
+                next = sent ? handler.go_on() : handler.input_failed(sent.error());
             }
         }
-        next = stream.at_end() ? conversation.finish() : conversation.go_on();
+    } catch (const task_canceled&) {
+        handler.input_failed(std::make_error_code(std::errc::operation_canceled));
     }
-    stream.outbox().flush(stream.limits().send);
+    if (!handler.has_departed()) stream.outbox().flush(stream.limits().send);
 }
 
 class ChatWorker final : public Worker {
   public:
     ChatWorker(Chat& chat, Reactor& reactor) : hub_(chat, reactor) {}
-    task<void> serve(Stream& stream) override { return converse(hub_, stream); }
+    task<void> serve(Stream& stream) override { return converse(hub_, *this, stream, nullptr); }
+    task<void> resume(Stream& stream, Traveller traveller) override {
+        return converse(hub_, *this, stream, std::make_unique<Traveller>(std::move(traveller)));
+    }
     void drain() override { hub_.drain(); }
 
   private:

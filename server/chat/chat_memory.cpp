@@ -115,8 +115,8 @@ void ChatMemory::process_lost(std::uint32_t process) const {
     int to_wake = 8;
     for (const ReaderSlot& reader : parts_->bus.readers) {
         const BellName bell = reader.bell;
-        if (bell == 0) break;  // never taken, and none behind it
-        if (reader.owner.process == process || !reader.owner.attached) continue;
+        if (bell == 0 && !reader.owner.attached) break;  // never taken, and none behind it
+        if (bell == 0 || reader.owner.process == process || !reader.owner.attached) continue;
         parts_->ringer.ring(bell);
         if (--to_wake == 0) break;
     }

@@ -183,6 +183,15 @@ bool Directory::sits_in(MemberId id, RoomId room_id) const {
     return seat != no_slot;
 }
 
+void Directory::move_member(MemberId id, Slot reader) {
+    const Slot before = members_[id.slot].reader;
+    for (Slot seat = members_[id.slot].first_seat; seat != no_slot; seat = seats_[seat].next_of_member) {
+        count_in(seats_[seat].room, reader);
+        count_out(seats_[seat].room, before);
+    }
+    members_.change(id.slot, &DirectoryMember::reader) = reader;
+}
+
 std::vector<RoomId> Directory::rooms_of(MemberId id) const {
     std::vector<RoomId> rooms;
     for (Slot seat = members_[id.slot].first_seat; seat != no_slot; seat = seats_[seat].next_of_member)

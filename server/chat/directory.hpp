@@ -173,6 +173,8 @@ class Directory {
     /// Requires: in there. The room stays, empty or not.
     void stand_up(MemberId id, RoomId room, Instant now);
     bool sits_in(MemberId id, RoomId room) const;
+    /// He and his seats belong to another reader from here on.
+    void move_member(MemberId id, Slot reader);
     std::vector<RoomId> rooms_of(MemberId id) const;
     /// Nicks in a room, at most `count`.
     std::vector<Name> nicks_in(RoomId room, std::size_t count) const;

@@ -41,7 +41,15 @@ enum class Kind : std::uint8_t {
 constexpr bool is_numbered(Kind kind) { return kind <= Kind::topic; }
 
 /// Why a member left.
-enum class Reason : std::uint8_t { none, quit, lost, idle, too_slow, drain };
+enum class Reason : std::uint8_t {
+    none,
+    quit,
+    lost,
+    idle,
+    too_slow,
+    drain,
+    moved,  ///< to another hub: he is still a member, and nobody is told
+};
 
 /// One event. The texts belong to whoever hands it out.
 struct Entry {

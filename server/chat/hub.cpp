@@ -68,26 +68,34 @@ std::expected<Place, Refusal> Hub::enter(Member& member) {
     auto answer = when_caught_up([this] { return chat_.enter(reader_); });
     if (!answer) return std::unexpected(answer.error());
     Chat::Entered& entered = *answer;
-    Session& session = member.session_;
-    session.id = entered.id;
-    session.nick = entered.nick;
-    if (session.id.slot >= members_.size()) members_.resize(session.id.slot + 1, nullptr);
-    members_[session.id.slot] = &member;
+    install(member, entered.id, entered.nick);
+    sit_down(member, entered.place);
+    return std::move(entered.place);
+}
+
+void Hub::install(Member& member, MemberId id, const Name& nick) {
+    member.session_.id = id;
+    member.session_.nick = nick;
+    if (id.slot >= members_.size()) members_.resize(id.slot + 1, nullptr);
+    members_[id.slot] = &member;
     member.in_ = true;
     if (size_++ == 0) {
         reactor_.hold();  // other reactors may post news from now on
         if (bell_) listen();
     }
     counters_.entered.add();
-    sit_down(member, entered.place);
-    return std::move(entered.place);
 }
 
 void Hub::leave(Member& member, Reason reason) {
+    const MemberId id = member.session_.id;
+    remove(member, reason);
+    chat_.leave(reader_, id, reason, reactor_.now());
+}
+
+void Hub::remove(Member& member, Reason reason) {
     Session& session = member.session_;
     while (!session.seats.empty()) stand_up(member, session.seats.back().room);
     session.current = no_room;
-    chat_.leave(reader_, session.id, reason, reactor_.now());
     members_[session.id.slot] = nullptr;
     member.in_ = false;
     member.ended_ = reason;
@@ -97,6 +105,80 @@ void Hub::leave(Member& member, Reason reason) {
     }
     counters_.left.add();
     schedule_turn();
+}
+
+// All that is his has been handed to him then, and what comes later waits with his courier.
+std::optional<SessionState> Hub::depart(Member& member) {
+    const auto courier = when_caught_up([&] { return chat_.depart(reader_, member.session_.id); });
+    if (!courier) return std::nullopt;
+    Session& session = member.session_;
+    SessionState state{.protocol = "line",
+                       .nick = std::string(session.nick.view()),
+                       .slot = session.id.slot,
+                       .tenant = session.id.tenant,
+                       .courier = *courier,
+                       .seats = {},
+                       .current = session.current,
+                       .tells_seen = session.tells_seen,
+                       .lines_back = session.lines.written(),
+                       .partial = std::string(session.partial.text()),
+                       .discarding = session.partial.discarding(),
+                       .unhandled = std::exchange(session.unhandled, {})};
+    for (const Session::Seat& seat : session.seats) {
+        const Position last = delivered(seat.room);
+        state.seats.push_back({.room = seat.room, .epoch = last.epoch, .seq = last.seq});
+    }
+    remove(member, Reason::moved);
+    return state;
+}
+
+bool Hub::arrive(Member& member, const SessionState& state) {
+    const MemberId id{.slot = state.slot, .tenant = state.tenant};
+    const auto arrived = when_caught_up([&] { return chat_.arrive(reader_, id, state.courier); });
+    if (!arrived) return false;
+    install(member, id, arrived->nick);
+    Session& session = member.session_;
+    for (const SessionState::Seat& seat : state.seats) {
+        const auto place = std::ranges::find(arrived->rooms, seat.room, &Place::room);
+        if (place != arrived->rooms.end()) sit_down(member, *place);
+    }
+    session.current = state.current;
+    session.tells_seen = state.tells_seen;
+    session.lines = Allowance::from_written(state.lines_back);
+    session.partial.append(state.partial);
+    session.partial.discard(state.discarding);
+    session.unhandled = state.unhandled;
+    catch_up(member, state, *arrived);
+    return true;
+}
+
+// Hands him what has happened on his way, or says that it is lost.
+void Hub::catch_up(Member& member, const SessionState& state, const Chat::Arrived& arrived) {
+    Arena arena(0);
+    for (std::span<const std::byte> records = arrived.backlog; !records.empty();) {
+        const Entry entry = take_record(records);
+        if (entry.kind == Kind::told) {
+            if (entry.target != member.session_.id) continue;
+            ++member.session_.tells_seen;
+        } else if (member.seat_in(entry.room) == nullptr) {
+            continue;
+        }
+        const std::string_view room = entry.kind == Kind::told ? std::string_view() : room_name(entry.room);
+        push(member, member.face_.encode(entry, room, arena));
+        counters_.deliveries.add();
+    }
+    if (!arrived.overrun) return;
+    for (const SessionState::Seat& seat : state.seats) {
+        const auto place = std::ranges::find(arrived.rooms, seat.room, &Place::room);
+        const std::uint64_t missed = place->position.seq - seat.seq;
+        if (missed == 0) continue;
+        counters_.missed.add(missed);
+        push(member,
+             member.face_.encode(
+                 {.kind = Notice::Kind::missed_messages, .count = missed, .room = room_name(seat.room)}));
+    }
+    const std::uint32_t missed = arrived.tells - std::exchange(member.session_.tells_seen, arrived.tells);
+    if (missed > 0) push(member, member.face_.encode({.kind = Notice::Kind::missed_tells, .count = missed}));
 }
 
 // The member's memory is about to go.

@@ -26,6 +26,7 @@
 #include "server/chat/chat.hpp"
 #include "server/chat/counters.hpp"
 #include "server/chat/face.hpp"
+#include "server/chat/session_state.hpp"
 
 namespace confab::chat {
 
@@ -92,6 +93,11 @@ class Hub {
     // What members do.
     std::expected<Place, Refusal> enter(Member& member);
     void leave(Member& member, Reason reason);
+    std::optional<SessionState> depart(Member& member);
+    bool arrive(Member& member, const SessionState& state);
+    void install(Member& member, MemberId id, const Name& nick);
+    void remove(Member& member, Reason reason);
+    void catch_up(Member& member, const SessionState& state, const Chat::Arrived& arrived);
     std::expected<Place, Refusal> join(Member& member, const Name& room);
     void part(Member& member, RoomId room);
     std::expected<Recalled, Refusal> recall(RoomId room, std::size_t count);

@@ -25,7 +25,7 @@ class Journal {
     /// In the shared memory. Made of zeros.
     struct Memory {
         std::atomic<std::size_t> used;
-        alignas(8) std::array<std::byte, 128 * 1024> bytes;
+        alignas(8) std::array<std::byte, 256 * 1024> bytes;
     };
 
     /// `memory` lies at the same address in all processes, as does all that is changed: they are forks.

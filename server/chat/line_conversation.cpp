@@ -90,6 +90,10 @@ LineConversation::Next LineConversation::begin() {
     return Next::receive;
 }
 
+LineConversation::Next LineConversation::resume(const SessionState& state) {
+    return member_.arrive(state) ? go_on() : Next::end;
+}
+
 LineConversation::Next LineConversation::receive(Bytes bytes) { return obey(text_of(bytes)); }
 
 LineConversation::Next LineConversation::go_on() {

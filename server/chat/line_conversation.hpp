@@ -31,6 +31,9 @@ class LineConversation {
     /// He comes in and is welcomed, or is told why not: `end`.
     Next begin();
 
+    /// Goes on with a conversation that was written out elsewhere; `end`: he has died on the way.
+    Next resume(const SessionState& state);
+
     /// `bytes` have come. They are used or copied when this returns. Requires: the last answer was `receive`.
     Next receive(Bytes bytes);
     /// Goes on with what came behind a line that had to wait.

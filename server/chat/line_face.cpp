@@ -20,6 +20,7 @@ std::string_view why_left(Reason reason) {
         case Reason::drain:
             return " (server is going down)";
         case Reason::none:
+        case Reason::moved:
         case Reason::quit:
             break;
     }

@@ -30,6 +30,13 @@ void Member::leave(Reason reason) {
     if (in_) hub_.leave(*this, reason);
 }
 
+std::optional<SessionState> Member::depart() {
+    if (!in_ || dropping_ != Reason::none) return std::nullopt;
+    return hub_.depart(*this);
+}
+
+bool Member::arrive(const SessionState& state) { return hub_.arrive(*this, state); }
+
 std::expected<Place, Refusal> Member::join(const Name& room) {
     for (const Session::Seat& seat : session_.seats) {
         if (!same_name(hub_.room_name(seat.room), room.view())) continue;

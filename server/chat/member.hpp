@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <expected>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "server/chat/chat.hpp"
 #include "server/chat/face.hpp"
 #include "server/chat/session.hpp"
+#include "server/chat/session_state.hpp"
 
 namespace confab::chat {
 
@@ -49,6 +51,12 @@ class Member {
     std::expected<Place, Refusal> enter();
     /// Leaves all rooms and the chat. Without effect when he is out.
     void leave(Reason reason);
+
+    /// Writes him out, to arrive on another hub of this chat, and is out here (Reason::moved). Nothing: he is
+    /// not in, or about to be dropped; then he stays as he is. What is in the outbox is not part of it.
+    std::optional<SessionState> depart();
+    /// Comes in as who was written out; what happened on the way is queued. False: he has died on the way.
+    bool arrive(const SessionState& state);
 
     /// Into `room`, which becomes the current one; opened when there is none of that name.
     std::expected<Place, Refusal> join(const Name& room);

@@ -26,6 +26,14 @@ class Allowance {
         return true;
     }
 
+    /// For writing it out. The clock is the machine's, so it means the same in all its processes.
+    std::int64_t written() const { return all_back_.time_since_epoch().count(); }
+    static Allowance from_written(std::int64_t written) {
+        Allowance allowance;
+        allowance.all_back_ = Instant(Duration(written));
+        return allowance;
+    }
+
   private:
     Instant all_back_ = Instant::min();  // when everything taken has come back
 };

@@ -1,0 +1,26 @@
+// Public: a connection on its way to another reactor, process or program.
+#pragma once
+
+#include <string>
+
+#include "pools/fd.hpp"
+
+namespace confab {
+
+/// A connection that has been taken apart: the descriptor, and all that the one who served it knew of it.
+/// Whoever puts it together again goes on where it was, and the peer sees no difference. pools/serialise.hpp
+/// carries it, with its descriptor.
+struct Traveller {
+    Fd connection{};
+    std::string state{};     ///< the application's, as its Worker wrote it
+    std::string received{};  ///< came from the peer, and was not looked at
+    std::string unsent{};    ///< owed to the peer
+    bool at_end = false;     ///< the peer's end of stream was received
+
+    template <class Archive>
+    void serialize(Archive& archive) {
+        archive(connection, state, received, unsent, at_end);
+    }
+};
+
+}  // namespace confab
