@@ -4,8 +4,10 @@
 #include <memory>
 #include <optional>
 #include <stdexcept>
+#include <vector>
 
 #include "cli/commands.hpp"
+#include "clients/load/find_max.hpp"
 #include "clients/load/report.hpp"
 #include "clients/load/run.hpp"
 
@@ -16,6 +18,8 @@ namespace {
 using namespace confab::load;
 
 constexpr int faults_found = 1;
+constexpr int slo_missed = 3;
+constexpr int slo_unclear = 4;
 
 struct LoadCommand {
     LoadOptions options;
@@ -25,6 +29,9 @@ struct LoadCommand {
     std::string waiting = "uring";
     double rate = 0;
     double duration = 10, warmup = 1, grace = 5, connect_timeout = 10;
+    std::vector<std::string> slo_texts;
+    std::vector<Slo> slos;
+    bool find_max = false;
     std::string json, hgrm;
 };
 
@@ -90,6 +97,8 @@ LoadOptions options_of(const LoadCommand& command) {
     options.grace = seconds(command.grace);
     options.connect_limit = seconds(command.connect_timeout);
     options.waiting = *waiting_named(command.waiting);
+    if (command.find_max && command.slos.size() != 1)
+        throw CLI::ValidationError("--find-max: needs one --slo");
     if (const std::string fault = options.fault(); !fault.empty()) throw CLI::ValidationError(fault);
     return options;
 }
@@ -104,24 +113,77 @@ void make_room_for(std::size_t connections) {
                              std::to_string(limit) + " (see ulimit -n)");
 }
 
+Endpoint server_of(const LoadCommand& command) {
+    const auto server = resolve_target(command.target);
+    if (!server) throw std::runtime_error(command.target + ": " + server.error());
+    return *server;
+}
+
+int status_of(Verdict verdict) {
+    switch (verdict) {
+        case Verdict::held:
+            return 0;
+        case Verdict::missed:
+            return slo_missed;
+        case Verdict::unclear:
+            break;
+    }
+    return slo_unclear;
+}
+
+// One load; the exit status.
+int measure(const LoadCommand& command, const LoadOptions& options, std::FILE* out) {
+    print(out, heading(options, command.target));
+    LinePrinter printer(out);
+    const LoadResult result = run_load(options, server_of(command), printer);
+    if (!result.warning.empty()) std::fprintf(stderr, "confab: %s\n", result.warning.c_str());
+    print(out, summary(options, result));
+    int status = 0;
+    for (const Slo& slo : command.slos) {
+        const Judgement judgement = judge(slo, result);
+        print(out, verdict_line(slo, judgement));
+        // One that is missed is missed, whatever the others.
+        if (judgement.verdict == Verdict::missed || status == 0) status = status_of(judgement.verdict);
+    }
+    if (!command.json.empty()) write_file(command.json, json(options, result, command.slos, command.target));
+    if (!command.hgrm.empty()) write_file(command.hgrm, result.corrected.hgrm());
+    if (result.faults.all() == 0) return status;
+    if (out == nullptr) std::fprintf(stderr, "confab: %s\n", fault_list(result).c_str());
+    return faults_found;
+}
+
+// Loads at one rate after the other; the exit status.
+int find_max(const LoadCommand& command, LoadOptions options, std::FILE* out) {
+    const Slo& slo = command.slos.front();
+    const Endpoint server = server_of(command);
+    Observer silent;
+    std::uint64_t faults = 0;
+    const auto probe = [&](double rate) {
+        options.rate = RateProfile(rate);
+        const LoadResult result = run_load(options, server, silent);
+        if (result.interrupted) throw std::runtime_error("interrupted");
+        faults += result.faults.all();
+        Probe found{.evidence = evidence(slo, result.blocks), .failure = probe_failure(rate, result)};
+        print(out, probe_line(rate, slo, result, found.failure));
+        return found;
+    };
+    print(out, "searching the highest rate at " + command.target + " with " + slo.text() + "\n");
+    const RateInterval interval =
+        find_max_rate(slo, command.rate > 0 ? RateSearch{.start = command.rate} : RateSearch{}, probe);
+    print(out, interval_text(interval));
+    if (!command.json.empty()) write_file(command.json, json(slo, interval, command.target));
+    if (faults > 0) return faults_found;
+    if (interval.held == 0) return slo_missed;
+    return interval.is_narrow ? 0 : slo_unclear;
+}
+
 void load(const LoadCommand& command) {
     const LoadOptions options = options_of(command);
     make_room_for(options.connections);
-    const auto server = resolve_target(command.target);
-    if (!server) throw std::runtime_error(command.target + ": " + server.error());
     // With the JSON there, nothing else goes to the standard output.
-    const bool quiet = command.json == "-";
-    std::FILE* const out = quiet ? nullptr : stdout;
-    print(out, heading(options, command.target));
-    LinePrinter printer(out);
-    const LoadResult result = run_load(options, *server, printer);
-    if (!result.warning.empty()) std::fprintf(stderr, "confab: %s\n", result.warning.c_str());
-    print(out, summary(options, result));
-    if (!command.json.empty()) write_file(command.json, json(options, result, command.target));
-    if (!command.hgrm.empty()) write_file(command.hgrm, result.corrected.hgrm());
-    if (result.faults.all() == 0) return;
-    if (quiet) std::fprintf(stderr, "confab: %s\n", fault_list(result).c_str());
-    throw ExitWith(faults_found);
+    std::FILE* const out = command.json == "-" ? nullptr : stdout;
+    const int status = command.find_max ? find_max(command, options, out) : measure(command, options, out);
+    if (status != 0) throw ExitWith(status);
 }
 
 CLI::Validator target_check() {
@@ -143,7 +205,8 @@ void add_load(CLI::App& program) {
         "Closed loop: every connection sends as soon as it is answered. With --rate, open loop: messages "
         "are\n"
         "due at that rate whatever the server does, and latency counts from when they were due.\n"
-        "Exit status: 0 all is well, 1 faults or failure, 2 wrong usage.");
+        "Exit status: 0 all is well, 1 faults or failure, 2 wrong usage, 3 an --slo missed, 4 too noisy to "
+        "tell.");
     add_option(command, "URL", options->target,
                "The server: tcp://HOST:PORT, HOST:PORT, [v6]:PORT or unix:PATH")
         ->required()
@@ -178,10 +241,25 @@ void add_load(CLI::App& program) {
     add_option(command, "--pid", options->options.server,
                "The server's process: its processor time is shown, too")
         ->check(CLI::Range(0, 1 << 30));
+    add_option(command, "--slo", options->slo_texts,
+               "A promise to judge by, such as p99<10ms or max<1s; repeatable. Exit status 3: missed, 4: too "
+               "noisy to tell")
+        ->check(CLI::Validator(
+            [](const std::string& text) {
+                const auto slo = Slo::parse(text);
+                return slo ? std::string() : text + ": " + slo.error();
+            },
+            "SLO"));
+    command.add_flag("--find-max", options->find_max,
+                     "Search the highest --rate (begins there, or at 1000) that holds the --slo; each try "
+                     "lasts --duration");
     add_option(command, "--json", options->json,
                "Write all figures there, as JSON; -: to the standard output");
     add_option(command, "--hgrm", options->hgrm, "Write the latencies there, in HdrHistogram's text format");
-    command.callback([options] { load(*options); });
+    command.callback([options] {
+        for (const std::string& text : options->slo_texts) options->slos.push_back(*Slo::parse(text));
+        load(*options);
+    });
 }
 
 }  // namespace confab::cli

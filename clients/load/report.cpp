@@ -31,6 +31,18 @@ double milliseconds(Duration duration) { return std::chrono::duration<double, st
 
 const char* name(App app) { return app == App::upper ? "upper" : "echo"; }
 
+const char* name(Verdict verdict) {
+    switch (verdict) {
+        case Verdict::held:
+            return "held";
+        case Verdict::missed:
+            return "missed";
+        case Verdict::unclear:
+            break;
+    }
+    return "too noisy to tell";
+}
+
 // 1234567 as "1 234 567".
 std::string grouped(std::uint64_t number) {
     std::string digits = std::to_string(number);
@@ -193,12 +205,16 @@ std::string summary(const LoadOptions& options, const LoadResult& result) {
     if (result.health.stolen > Duration::zero())
         fmt::format_to(out, "; stolen from the machine: {}", text_of(result.health.stolen));
     text += '\n';
+    for (const std::string& limit : generator_limits(options, result)) {
+        fmt::format_to(out, "  NOT THE SERVER'S FIGURES: {}\n", limit);
+    }
     if (result.interrupted) text += "  It was interrupted: this is what there is.\n";
     if (result.all_lost) text += "  It ended early: no connection was left.\n";
     return text;
 }
 
-std::string json(const LoadOptions& options, const LoadResult& result, const std::string& target) {
+std::string json(const LoadOptions& options, const LoadResult& result, std::span<const Slo> slos,
+                 const std::string& target) {
     std::string text = "{";
     auto out = std::back_inserter(text);
     fmt::format_to(
@@ -220,6 +236,21 @@ std::string json(const LoadOptions& options, const LoadResult& result, const std
                    json(result.faults));
     if (result.server_known)
         fmt::format_to(out, ",\"server_cpu_seconds\":{:.6f}", seconds(result.server_cpu));
+    text += ",\"generator_limits\":[";
+    const char* comma = "";
+    for (const std::string& limit : generator_limits(options, result)) {
+        fmt::format_to(out, "{}\"{}\"", comma, escaped(limit));
+        comma = ",";
+    }
+    text += "],\"slos\":[";
+    comma = "";
+    for (const Slo& slo : slos) {
+        const Judgement judgement = judge(slo, result);
+        fmt::format_to(out, "{}{{\"slo\":\"{}\",\"verdict\":\"{}\",\"reason\":\"{}\"}}", comma,
+                       escaped(slo.text()), name(judgement.verdict), escaped(judgement.reason));
+        comma = ",";
+    }
+    text += ']';
     fmt::format_to(out, ",\"load_cpu_seconds\":{:.6f},\"stolen_seconds\":{:.6f}", seconds(result.health.cpu),
                    seconds(result.health.stolen));
     fmt::format_to(
@@ -227,6 +258,47 @@ std::string json(const LoadOptions& options, const LoadResult& result, const std
         json(result.corrected), json(result.latency_from_sending()), json(result.health.hiccups),
         json(result.health.lateness), json(result.blocks));
     return text;
+}
+
+std::string verdict_line(const Slo& slo, const Judgement& judgement) {
+    return fmt::format("  {}: {} ({})\n", slo.text(), name(judgement.verdict), judgement.reason);
+}
+
+std::string probe_failure(double rate, const LoadResult& result) {
+    constexpr double enough = 0.97;
+    if (result.faults.all() > 0) return fault_list(result);
+    if (result.rate() < enough * rate) return fmt::format("only {:.4g} messages/s came back", result.rate());
+    return {};
+}
+
+std::string probe_line(double rate, const Slo& slo, const LoadResult& result, const std::string& failure) {
+    std::string why = failure;
+    if (why.empty()) {
+        const Judgement judgement = judge(slo, evidence(slo, result.blocks));
+        why = fmt::format("{}: {}", name(judgement.verdict), judgement.reason);
+    }
+    const std::string what = slo.share == 1 ? "max" : fmt::format("p{:.10g}", slo.share * 100);
+    return fmt::format("  {:>10.6g} messages/s  {} {:>8}  {}\n", rate, what,
+                       text_of(result.corrected.at(slo.share)), why);
+}
+
+std::string interval_text(const RateInterval& interval) {
+    if (interval.held == 0)
+        return fmt::format("held at no rate that was tried ({} loads)\n", interval.probes);
+    if (!std::isfinite(interval.missed))
+        return fmt::format("held at {:.6g} messages/s, and no rate was found where it is missed ({} loads)\n",
+                           interval.held, interval.probes);
+    return fmt::format("held up to {:.6g} messages/s, missed from {:.6g} on{} ({} loads)\n", interval.held,
+                       interval.missed, interval.is_narrow ? "" : "; between the two it is too noisy to tell",
+                       interval.probes);
+}
+
+std::string json(const Slo& slo, const RateInterval& interval, const std::string& target) {
+    const std::string missed =
+        std::isfinite(interval.missed) ? fmt::format("{:.3f}", interval.missed) : "null";
+    return fmt::format(
+        "{{\"target\":\"{}\",\"slo\":\"{}\",\"held\":{:.3f},\"missed\":{},\"narrow\":{},\"loads\":{}}}\n",
+        escaped(target), escaped(slo.text()), interval.held, missed, interval.is_narrow, interval.probes);
 }
 
 }  // namespace confab::load

@@ -14,8 +14,7 @@ class Observer {
     /// Another block has been measured.
     virtual void measured(const Block& /*block*/) {}
 
-  protected:
-    ~Observer() = default;
+    virtual ~Observer() = default;
 };
 
 /// Runs the load that `options` (without a fault) describe against `server` and returns when it is over. At

@@ -23,9 +23,9 @@ CONFAB = None
 SIZE = 64
 
 
-def load(address, *arguments):
-    """A load that ends by itself after so many messages; nothing here is about time."""
-    return subprocess.run([CONFAB, "load", address, "--warmup", "0", "--duration", str(LIMIT_S), *arguments],
+def load(address, *arguments, seconds=LIMIT_S):
+    """A load; most end before their time, after a number of messages. Nothing here is about how long anything takes."""
+    return subprocess.run([CONFAB, "load", address, "--warmup", "0", "--duration", str(seconds), *arguments],
                           capture_output=True, text=True, timeout=2 * LIMIT_S, check=False)
 
 
@@ -105,6 +105,38 @@ class RightServers(unittest.TestCase):
             self.assertIn("interrupted", out.until(r"It was interrupted.*\n"))
             self.assertEqual(running.wait(LIMIT_S), 0)
             running.stdout.close()
+
+
+class Promises(unittest.TestCase):
+    def status(self, *arguments):
+        with echo_server() as server:
+            done = load(server.address, "--settle", "5", "--json", "-", *arguments, seconds=1)
+        self.assertIn(done.returncode, (0, 3, 4), done.stderr)
+        return done.returncode, [slo["verdict"] for slo in json.loads(done.stdout)["slos"]]
+
+    def test_a_promise_that_is_held_is_exit_0(self):
+        self.assertEqual(self.status("--slo", "p50<3600s"), (0, ["held"]))
+
+    def test_messages_that_find_no_connection_free_break_a_promise_which_is_exit_3(self):
+        self.assertEqual(self.status("--connections", "1", "--rate", "10000000", "--slo", "p50<3600s"),
+                         (3, ["missed"]))
+
+    def test_too_little_to_go_by_is_exit_4(self):
+        self.assertEqual(self.status("--count", "500", "--slo", "p99.99<3600s"), (4, ["too noisy to tell"]))
+
+    def test_the_highest_rate_is_an_interval(self):
+        with echo_server() as server:
+            done = load(server.address, "--find-max", "--connections", "1", "--rate", "1000000", "--slo", "p50<3600s",
+                        "--json", "-", seconds=0.2)
+        self.assertIn(done.returncode, (0, 3, 4), done.stderr)
+        found = json.loads(done.stdout)
+        self.assertGreater(found["loads"], 1)
+        self.assertTrue(found["missed"] is None or found["held"] < found["missed"])
+
+    def test_a_search_needs_something_to_search_for(self):
+        done = load("127.0.0.1:1", "--find-max")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("--slo", done.stderr)
 
 
 class WrongServer:
@@ -212,6 +244,7 @@ class WrongUsage(unittest.TestCase):
         self.assertIn("--connections", self.refused("127.0.0.1:1", "--connections", "0"))
         self.assertIn("--churn", self.refused("127.0.0.1:1", "--churn", "--pipeline", "2"))
         self.assertIn("--duration", self.refused("127.0.0.1:1", "--duration", "0"))
+        self.assertRegex(self.refused("127.0.0.1:1", "--slo", "p99"), r"p99<10ms")
         self.assertRegex(self.refused("127.0.0.1:1", "--app", "tea"), r"--app.*echo")
         self.assertIn("nowhere", self.refused("nowhere"))
         self.assertTrue(re.search("URL", self.refused()))
