@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <optional>
 #include <thread>
 
 #include "cli/commands.hpp"
@@ -11,6 +12,7 @@
 #include "reactor/uring_features.hpp"
 #include "server/byte_apps.hpp"
 #include "server/chat/chat_app.hpp"
+#include "server/identity.hpp"
 #include "server/run_server.hpp"
 
 namespace confab::cli {
@@ -35,6 +37,8 @@ struct ServeOptions {
     double worker_seconds = std::chrono::duration<double>(RunOptions{}.worker_limit).count();
     std::uint64_t recycle_after = 0;
     std::uint64_t recycle_memory = 0;
+    std::string user;
+    std::string group;
     std::string pid_file;
     bool check_config = false;
     bool ledger = false;
@@ -93,6 +97,12 @@ Strategy strategy_from(const ServeOptions& options) {
     return *strategy;
 }
 
+std::optional<Identity> identity_from(const ServeOptions& options) {
+    auto identity = find_identity(options.user, options.group);
+    if (!identity) throw CLI::ValidationError(identity.error());
+    return *std::move(identity);
+}
+
 void log_to_stderr() {
     auto logger = spdlog::stderr_logger_mt("confab");
     logger->set_pattern("confab: %l: %v");
@@ -111,6 +121,7 @@ void check_addresses(const std::vector<std::string>& addresses) {
 void serve(const ServeOptions& options) {
     log_to_stderr();
     const Strategy strategy = strategy_from(options);
+    const std::optional<Identity> identity = identity_from(options);
     const AppChoice app = make_app(options, strategy);
     if (options.check_config) return check_addresses(options.listen);
     raise_descriptor_limit();
@@ -131,6 +142,7 @@ void serve(const ServeOptions& options) {
                 .recycle_after = options.recycle_after,
                 .recycle_memory = options.recycle_memory,
                 .process_lost = app.process_lost,
+                .identity = identity,
                 .pid_file = options.pid_file,
                 .print_ledger = options.ledger},
                app.make);
@@ -165,6 +177,9 @@ void add_upkeep(CLI::App& command, ServeOptions& options) {
 }
 
 void add_running(CLI::App& command, ServeOptions& options) {
+    add_option(command, "--user", options.user,
+               "The user who serves, by name; only root can have another one do it");
+    add_option(command, "--group", options.group, "The group of who serves, by name, instead of the user's own");
     add_option(command, "--pidfile", options.pid_file,
                "File that holds the process number while it runs; one that was left behind is replaced");
     command.add_flag("--check-config", options.check_config,

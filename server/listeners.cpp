@@ -53,7 +53,7 @@ Listeners::Listeners(const std::vector<std::string>& addresses, unsigned sets, S
     for (const std::string& text : addresses) open(text, sets, sharing);
 }
 
-Listeners::Listeners(const std::vector<int>& inherited, unsigned sets) : sets_(sets), inherited_(true) {
+Listeners::Listeners(const std::vector<int>& inherited, unsigned sets) : sets_(sets), owns_files_(false) {
     for (const int number : inherited) {
         Fd listener(number);
         const std::string name = "descriptor " + std::to_string(number) + " that was passed";
@@ -90,7 +90,7 @@ void Listeners::open(const std::string& text, unsigned sets, Sharing sharing) {
 }
 
 void Listeners::remove_socket_files() const {
-    if (inherited_) return;
+    if (!owns_files_) return;
     for (const Endpoint& address : addresses_) remove_socket_file(address);
 }
 

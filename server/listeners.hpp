@@ -38,13 +38,17 @@ class Listeners {
 
     /// Removes the files of Unix sockets that it has opened: nobody finds the way to them any more.
     void remove_socket_files() const;
+    /// True exactly when these files are this process's to remove.
+    bool owns_files() const { return owns_files_; }
+    /// In a process that was forked: they are its parent's.
+    void leave_files() { owns_files_ = false; }
 
   private:
     void open(const std::string& text, unsigned sets, Sharing sharing);
 
     std::vector<Endpoint> addresses_;
     std::vector<std::vector<Fd>> sets_;
-    bool inherited_ = false;
+    bool owns_files_ = true;
 };
 
 /// Tells stderr that all is ready, a line for each address: "listening on ADDR (strategy NAME, app NAME)".

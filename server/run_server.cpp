@@ -38,7 +38,8 @@ class OneProcess {
           manager_(manager),
           pid_file_(pid_file),
           line_(scoreboard_.take()),
-          application_(make_application(0)),
+          listeners_(Server::open_listeners(options.server)),
+          application_(make_own(make_application)),
           server_(options.server, *application_, options.callback_transform,
                   {.here = &line_.connections, .served = &line_.served}) {
         line_.since = Clock::now().time_since_epoch().count();
@@ -47,7 +48,7 @@ class OneProcess {
 
     /// Serves until it has been drained.
     void run() {
-        server_.start();
+        server_.start(std::move(listeners_));
         line_.state = WorkerLine::State::ready;
         say_where_it_listens(server_.addresses(), options_.server.strategy.name, options_.application_name);
         manager_.say_ready();
@@ -66,6 +67,12 @@ class OneProcess {
 
   private:
     using Clock = std::chrono::steady_clock;
+
+    // The application is made by whoever is to serve, as in a process that was forked.
+    std::unique_ptr<Application> make_own(const ApplicationMaker& make_application) const {
+        if (options_.identity) become(*options_.identity);
+        return make_application(0);
+    }
 
     // Nobody tells when a reactor that was held goes on.
     static constexpr std::chrono::milliseconds look_again_after{100};
@@ -138,6 +145,7 @@ class OneProcess {
     Signals signals_;
     Scoreboard scoreboard_{1};
     WorkerLine& line_;
+    Listeners listeners_;  // until it serves
     const std::unique_ptr<Application> application_;
     Server server_;
     Clock::time_point drain_until_ = Clock::time_point::max();

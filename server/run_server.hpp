@@ -5,10 +5,12 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 
 #include "server/application.hpp"
+#include "server/identity.hpp"
 #include "server/server.hpp"
 
 namespace confab {
@@ -37,6 +39,9 @@ struct RunOptions {
     /// Is told the number of a process that ended without having destroyed its application. Called where the
     /// processes are forked, which has others to look after: it must not wait.
     std::function<void(std::uint32_t process)> process_lost{};
+    /// Who serves: what the processes that do become before they make the application, and this one, where it
+    /// serves itself, as soon as it listens and has written the pidfile. None: whoever this process is.
+    std::optional<Identity> identity{};
     std::string pid_file{};     ///< where to write the number of this process meanwhile; empty: nowhere
     bool print_ledger = false;  ///< at the end, on stderr, as a line of JSON
 };

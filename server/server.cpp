@@ -71,13 +71,11 @@ Listeners Server::open_listeners(const ServerOptions& options) {
             share_queue ? Listeners::Sharing::queue : Listeners::Sharing::port};
 }
 
-void Server::start() {
-    owns_addresses_ = options_.inherited.empty();
-    start(open_listeners(options_));
-}
+void Server::start() { start(open_listeners(options_)); }
 
 void Server::start(Listeners listeners) {
     addresses_ = listeners.addresses();
+    owns_files_ = listeners.owns_files();
     std::vector<Inlet> inlets(listeners.sets());
     for (unsigned i = 0; i < listeners.sets(); ++i) {
         for (Fd& listener : listeners.take(i)) inlets[i].sources.push_back({.fd = std::move(listener)});
@@ -141,7 +139,7 @@ void Server::retire() {
 void Server::drain() {
     if (std::exchange(running_->draining, true)) return;
     // Now, while nobody else can have taken the place: a moment later the listeners are closed.
-    if (owns_addresses_) {
+    if (owns_files_) {
         for (const Endpoint& address : addresses_) remove_socket_file(address);
     }
     for (const Running::HostThread& slot : running_->threads) {

@@ -95,7 +95,7 @@ class Server {
     const Transform callback_transform_;
     const ConnectionSlots::Others others_;
     std::vector<Endpoint> addresses_;
-    bool owns_addresses_ = false;  // true exactly when it has opened the listeners itself
+    bool owns_files_ = false;  // true exactly when the files of Unix sockets are this one's to remove
     std::unique_ptr<Running> running_;
 };
 

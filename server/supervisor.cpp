@@ -1,7 +1,6 @@
 #include "server/supervisor.hpp"
 
 #include <spdlog/spdlog.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -207,9 +206,7 @@ pid_t Supervisor::fork_child() {
     std::fflush(nullptr);  // or the child would write it once more
     const pid_t pid = ::fork();
     if (pid != 0) return pid;
-    // The kernel ends the child when its parent ends, unless that was before it was asked to.
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (::getppid() != pid_) std::_Exit(EXIT_FAILURE);
+    end_with(pid_);
     signals_.leave_to_parent();
     intake_.close();
     return 0;
@@ -221,7 +218,9 @@ WorkerOrders Supervisor::orders_for(WorkerLine& line) const {
             .callback_transform = options_.callback_transform,
             .scoreboard = scoreboard_,
             .line = line,
-            .worker_limit = options_.worker_limit};
+            .worker_limit = options_.worker_limit,
+            .identity = options_.identity,
+            .supervisor = pid_};
 }
 
 // Each its own, or all that began together would have to be replaced together.

@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <spdlog/spdlog.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -119,9 +120,17 @@ class WorkerMain {
     bool drained_ = false;
 };
 
+// Before anything else is made, so that nothing of the application's runs as root.
+void take_identity(const WorkerOrders& orders) {
+    if (!orders.identity) return;
+    become(*orders.identity);
+    end_with(orders.supervisor);  // which the kernel has just forgotten
+}
+
 template <class Start>
 int serve_with(const WorkerOrders& orders, ConnectionSlots::Others others, const Fd& control, Start start) {
     try {
+        take_identity(orders);
         const TerminationSignal terminated;
         const auto application = orders.make_application(orders.number());
         Server server(orders.options, *application, orders.callback_transform, std::move(others));
@@ -192,7 +201,13 @@ class ConnectionSignals {
 
 }  // namespace
 
+void end_with(pid_t parent) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (::getppid() != parent) std::_Exit(EXIT_FAILURE);  // it has ended before the kernel was asked
+}
+
 int serve_as_worker(const WorkerOrders& orders, Listeners listeners, Fd control) {
+    listeners.leave_files();
     ConnectionSlots::Others others{.here = &orders.line.connections,
                                    .served = &orders.line.served,
                                    .everywhere = [&orders] { return orders.scoreboard.connections(); }};
@@ -208,6 +223,7 @@ int serve_as_worker(const WorkerOrders& orders, Fd feed, Fd control) {
 
 int serve_one_connection(const WorkerOrders& orders, Fd connection) {
     try {
+        take_identity(orders);
         const auto application = orders.make_application(orders.number());
         ServerContext context(orders.options, *application, {}, &orders.line.pulse);
         const auto host = make_task_host(context.shared);

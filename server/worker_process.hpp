@@ -1,8 +1,11 @@
 // Internal to server: what a process that was forked to serve does, from the fork to its end.
 #pragma once
 
+#include <sys/types.h>
+
 #include <algorithm>
 #include <chrono>
+#include <optional>
 
 #include "server/byte_apps.hpp"
 #include "server/run_server.hpp"
@@ -18,10 +21,15 @@ struct WorkerOrders {
     Transform callback_transform;
     const Scoreboard& scoreboard;
     WorkerLine& line;
-    std::chrono::milliseconds worker_limit;  ///< see RunOptions
+    std::chrono::milliseconds worker_limit;   ///< see RunOptions
+    const std::optional<Identity>& identity;  ///< see RunOptions
+    pid_t supervisor;
 
     std::uint32_t number() const { return scoreboard.number_of(line); }
 };
+
+/// Has the kernel end this process when `parent` ends; ends it at once if that has happened.
+void end_with(pid_t parent);
 
 /// How often a worker beats, and its supervisor looks whether it has; zero for no limit.
 constexpr std::chrono::milliseconds beat_interval(std::chrono::milliseconds worker_limit) {

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <csignal>
 #include <fstream>
+#include <sstream>
 #include <string>
 
 #include "tests/system/patience.hpp"
@@ -44,6 +45,19 @@ char state_of(pid_t pid) {
     if (!std::getline(file, line)) return 0;
     const std::size_t name_end = line.rfind(')');  // it is in parentheses, and may hold anything
     return line.at(name_end + 2);
+}
+
+std::string status_field(pid_t pid, const std::string& field) {
+    std::ifstream file("/proc/" + std::to_string(pid) + "/status");
+    std::string line;
+    while (std::getline(file, line)) {
+        if (!line.starts_with(field + ':')) continue;
+        std::istringstream words(line.substr(field.size() + 1));
+        std::string joined;
+        for (std::string word; words >> word;) joined += (joined.empty() ? "" : " ") + word;
+        return joined;
+    }
+    return {};
 }
 
 }  // namespace confab::system_tests

@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <csignal>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -34,5 +35,9 @@ std::vector<pid_t> child_pids_of(pid_t pid);
 
 // The letter of its state in proc_pid_stat(5); 0 when there is none.
 char state_of(pid_t pid);
+
+// What proc_pid_status(5) says after `Field:`, its words one space apart; empty when there is no such field
+// or process.
+std::string status_field(pid_t pid, const std::string& field);
 
 }  // namespace confab::system_tests
