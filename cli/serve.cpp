@@ -97,6 +97,17 @@ Strategy strategy_from(const ServeOptions& options) {
     return *strategy;
 }
 
+// An option without effect would be a promise that is not kept.
+void check_recycling(const ServeOptions& options, const Strategy& strategy) {
+    const bool recycles = options.recycle_after != 0 || options.recycle_memory != 0;
+    const char* const option = options.recycle_after != 0 ? "--recycle-after" : "--recycle-memory";
+    if (!recycles || strategy.processes.several_that_stay()) return;
+    const std::string why = strategy.processes.several()
+                                ? ": a process ends with its only connection, long before"
+                                : ": with one process there is none to take its place";
+    throw CLI::ValidationError(option + (" has no use under strategy " + strategy.name) + why);
+}
+
 std::optional<Identity> identity_from(const ServeOptions& options) {
     auto identity = find_identity(options.user, options.group);
     if (!identity) throw CLI::ValidationError(identity.error());
@@ -121,6 +132,7 @@ void check_addresses(const std::vector<std::string>& addresses) {
 void serve(const ServeOptions& options) {
     log_to_stderr();
     const Strategy strategy = strategy_from(options);
+    check_recycling(options, strategy);
     const std::optional<Identity> identity = identity_from(options);
     const AppChoice app = make_app(options, strategy);
     if (options.check_config) return check_addresses(options.listen);
@@ -179,7 +191,8 @@ void add_upkeep(CLI::App& command, ServeOptions& options) {
 void add_running(CLI::App& command, ServeOptions& options) {
     add_option(command, "--user", options.user,
                "The user who serves, by name; only root can have another one do it");
-    add_option(command, "--group", options.group, "The group of who serves, by name, instead of the user's own");
+    add_option(command, "--group", options.group,
+               "The group of who serves, by name, instead of the user's own");
     add_option(command, "--pidfile", options.pid_file,
                "File that holds the process number while it runs; one that was left behind is replaced");
     command.add_flag("--check-config", options.check_config,

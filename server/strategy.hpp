@@ -35,6 +35,8 @@ struct ProcessCount {
     unsigned count = 1;
 
     bool several() const { return kind != Kind::one; }
+    /// True exactly when they outlive their connections, so that another can take the place of one.
+    bool several_that_stay() const { return several() && kind != Kind::each; }
     friend bool operator==(ProcessCount, ProcessCount) = default;
 };
 

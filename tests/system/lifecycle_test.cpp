@@ -157,6 +157,29 @@ TEST_CASE("what the command line does not know ends the start with exit code 2 a
     }
 }
 
+TEST_CASE("what would have no effect under a strategy ends the start with exit code 2 and the reason") {
+    const struct {
+        std::vector<std::string> flags;
+        std::string why;
+    } cases[] = {
+        {{"--recycle-after", "9", "--strategy", "percore"},
+         "--recycle-after has no use under strategy percore: with one process"},
+        {{"--recycle-memory", "9", "--waiting", "uring"},
+         "--recycle-memory has no use under strategy 1x1xuring: with one process"},
+        {{"--recycle-after", "9", "--strategy", "fork"},
+         "--recycle-after has no use under strategy fork: a process ends with"},
+    };
+    for (const auto& one : cases) {
+        CAPTURE(one.why);
+        std::vector<std::string> arguments{"serve", "--listen", "127.0.0.1:0"};
+        arguments.insert(arguments.end(), one.flags.begin(), one.flags.end());
+        const Run refused = run(arguments);
+        CHECK(refused.exit == Exit{.code = 2});
+        REQUIRE(refused.said.size() == 1);
+        CHECK(refused.said[0].contains(one.why));
+    }
+}
+
 TEST_CASE("--check-config says whether the options are good, and starts nothing") {
     const Run good = run(serve_arguments({.app = "echo", .flags = {"--check-config"}}));
     CHECK(good.exit == Exit{});
