@@ -18,6 +18,7 @@ namespace {
 struct Registry {
     Mutex mutex;
     std::vector<Observed*> reactors CONFAB_GUARDED_BY(mutex);
+    std::uint64_t receives_of_the_gone CONFAB_GUARDED_BY(mutex) = 0;
 };
 
 Registry& registry() {
@@ -40,6 +41,7 @@ Observed::Observed(Reactor& reactor, std::string name)
 Observed::~Observed() {
     const MutexLock lock(registry().mutex);
     std::erase(registry().reactors, this);
+    registry().receives_of_the_gone += reactor_.pulse().receives.load(std::memory_order_relaxed);
 }
 
 // In one write, so that the trees of several reactors do not run into each other.
@@ -101,6 +103,15 @@ std::optional<Stall> longest_stall() {
         if (stall && (!longest || stall->held > longest->held)) longest = std::move(stall);
     }
     return longest;
+}
+
+std::uint64_t receives_so_far() {
+    const MutexLock lock(registry().mutex);
+    std::uint64_t sum = registry().receives_of_the_gone;
+    for (Observed* const observed : registry().reactors) {
+        sum += observed->reactor_.pulse().receives.load(std::memory_order_relaxed);
+    }
+    return sum;
 }
 
 void Watchdog::look() {

@@ -30,6 +30,7 @@ class Observed : private Job {
     friend class Watchdog;
     friend void print_task_trees();
     friend std::optional<Stall> longest_stall();
+    friend std::uint64_t receives_so_far();
 
     void print_tree();
     std::optional<Stall> stall(std::chrono::steady_clock::time_point now) const;
@@ -62,6 +63,10 @@ struct Stall {
 /// The loop that is held longest, as the watchdogs of this process have seen it so far; nothing when none is.
 /// Any thread.
 std::optional<Stall> longest_stall();
+
+/// How many receives have brought bytes to the reactors of this process that are or were observed, up to the
+/// last turn of each. Any thread.
+std::uint64_t receives_so_far();
 
 /// A thread that looks at all observed reactors and reports, once for each time, a loop that is held:
 /// something runs on it and does not come back. It cannot be interrupted, but it should be known.

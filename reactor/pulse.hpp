@@ -13,6 +13,8 @@ struct Pulse {
     /// How often the loop has begun (odd) and ended (even) running what is ready. A loop that waits, however
     /// it waits, is at an even one.
     std::atomic<std::uint64_t> beats{0};
+    /// The receives of the reactor's ledger, as of the last of these.
+    std::atomic<std::uint64_t> receives{0};
     /// The name of the task that runs now, a string that lives for ever; null while none does.
     std::atomic<const char*> task{nullptr};
     /// Where that task had waited before.

@@ -239,6 +239,7 @@ void Reactor::resume() {
 // Nobody else writes it.
 void Reactor::beat() {
     pulse_.beats.store(pulse_.beats.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    pulse_.receives.store(ledger_.receives, std::memory_order_relaxed);
 }
 
 int Reactor::run_all(JobQueue& jobs) {

@@ -120,6 +120,7 @@ class OneProcess {
     }
 
     void report() const {
+        line_.receives = receives_so_far();
         const std::string table = worker_table(status_of(scoreboard_), options_.server.strategy.name);
         std::fwrite(table.data(), 1, table.size(), stderr);
         print_task_trees();

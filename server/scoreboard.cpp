@@ -66,8 +66,10 @@ void Scoreboard::give_back(WorkerLine& line) {
     line.since = 0;
     line.connections = 0;
     line.served = 0;
+    line.receives = 0;
     line.beats = 0;
     line.pulse.beats = 0;
+    line.pulse.receives = 0;
     line.spent = {};
     free_.push(static_cast<std::size_t>(&line - lines_.data()));
 }

@@ -60,9 +60,11 @@ struct alignas(64) WorkerLine {
     // The worker's, but for `connections` of one that is fed.
     alignas(64) std::atomic<std::size_t> connections{0};
     std::atomic<std::uint64_t> served{0};  ///< connections, the present ones included
-    std::atomic<std::uint64_t> beats{0};   ///< goes up as long as the worker is well (docs/operations.md)
-    Pulse pulse{};                         ///< of the only reactor of a process that serves one connection
-    Ledger spent;                          ///< written when the worker ends in peace, before it does
+    /// Receives that brought bytes, up to a second ago; `pulse` has those of a process of one connection.
+    std::atomic<std::uint64_t> receives{0};
+    std::atomic<std::uint64_t> beats{0};  ///< goes up as long as the worker is well (docs/operations.md)
+    Pulse pulse{};                        ///< of the only reactor of a process that serves one connection
+    Ledger spent;                         ///< written when the worker ends in peace, before it does
 };
 
 /// Lines for workers, in memory that the processes share. Made before they are forked.

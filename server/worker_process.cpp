@@ -62,9 +62,10 @@ class WorkerMain {
                 {.fd = control_.get(), .events = POLLIN, .revents = 0},
                 {.fd = drained_ ? -1 : terminated.descriptor(), .events = POLLIN, .revents = 0},
                 {.fd = server_.end_descriptor(), .events = POLLIN, .revents = 0}};
-            const int timeout = interval_.count() == 0 ? -1 : static_cast<int>(interval_.count());
-            if (::poll(watched, std::size(watched), timeout) < 0)
+            const auto timeout = interval_.count() == 0 ? count_every : interval_;
+            if (::poll(watched, std::size(watched), static_cast<int>(timeout.count())) < 0)
                 continue;  // EINTR: there is no other reason
+            orders_.line.receives = receives_so_far();
             if (watched[2].revents != 0) return;
             if (watched[1].revents != 0) drain();
             if (watched[0].revents != 0) hear();

@@ -31,11 +31,14 @@ struct WorkerOrders {
 /// Has the kernel end this process when `parent` ends; ends it at once if that has happened.
 void end_with(pid_t parent);
 
+/// How often a worker puts on the scoreboard what it alone knows.
+inline constexpr std::chrono::milliseconds count_every = std::chrono::seconds(1);
+
 /// How often a worker beats, and its supervisor looks whether it has; zero for no limit.
 constexpr std::chrono::milliseconds beat_interval(std::chrono::milliseconds worker_limit) {
     using std::chrono::milliseconds;
     if (worker_limit == milliseconds::zero()) return worker_limit;
-    return std::max(worker_limit / 4, milliseconds(1));
+    return std::clamp<milliseconds>(worker_limit / 4, milliseconds(1), count_every);
 }
 
 /// What is said on the control socket, a byte a word.

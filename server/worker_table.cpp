@@ -35,6 +35,7 @@ WorkerStatus status_of(const WorkerLine& line, pid_t pid) {
             .age = std::chrono::floor<std::chrono::seconds>(steady_clock::now() - since),
             .connections = line.connections,
             .served = line.served,
+            .receives = line.receives + line.pulse.receives,
             .usage = usage_of(pid).value_or(ProcessUsage{}),
             .restarts = line.restarts,
             .last_end = line.last_end};
@@ -45,10 +46,11 @@ std::string row_of(const WorkerStatus& worker) {
     const double processor_seconds = std::chrono::duration<double>(worker.usage.processor_time).count();
     std::array<char, 256> row{};  // all columns at their widest, and the longest last end
     const int length = std::snprintf(
-        row.data(), row.size(), "%5s %8d  %-8s %6lld %12zu %10llu %9.2f %10llu %9u  %s\n", place.c_str(),
-        static_cast<int>(worker.pid), name_of(worker.state), static_cast<long long>(worker.age.count()),
-        worker.connections, static_cast<unsigned long long>(worker.served), processor_seconds,
-        static_cast<unsigned long long>(worker.usage.memory_bytes / 1024), worker.restarts,
+        row.data(), row.size(), "%5s %8d  %-8s %6lld %12zu %10llu %11llu %9.2f %10llu %9u  %s\n",
+        place.c_str(), static_cast<int>(worker.pid), name_of(worker.state),
+        static_cast<long long>(worker.age.count()), worker.connections,
+        static_cast<unsigned long long>(worker.served), static_cast<unsigned long long>(worker.receives),
+        processor_seconds, static_cast<unsigned long long>(worker.usage.memory_bytes / 1024), worker.restarts,
         worker.last_end.text().c_str());
     return {row.data(), std::min(static_cast<std::size_t>(std::max(length, 0)), row.size() - 1)};
 }
@@ -72,7 +74,7 @@ std::string worker_table(std::span<const WorkerStatus> workers, const std::strin
     std::string text =
         "processes that serve: " + std::to_string(workers.size()) +
         ", connections: " + std::to_string(connections) + " (strategy " + strategy + ")\n" +
-        "place      pid  state     age s  connections     served     cpu s  memory kB  restarts  "
+        "place      pid  state     age s  connections     served    receives     cpu s  memory kB  restarts  "
         "last end\n";
     for (const WorkerStatus& worker : workers.first(std::min(workers.size(), most_rows))) {
         text += row_of(worker);

@@ -19,6 +19,7 @@ struct WorkerStatus {
     std::chrono::seconds age{};
     std::size_t connections = 0;
     std::uint64_t served = 0;
+    std::uint64_t receives = 0;
     ProcessUsage usage{};
     std::uint32_t restarts = 0;
     WorkerEnd last_end{};

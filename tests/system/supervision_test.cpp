@@ -30,6 +30,7 @@ struct Row {
     long long age = 0;
     std::size_t connections = 0;
     std::size_t served = 0;
+    std::size_t receives = 0;
     double processor_seconds = -1;
     std::size_t memory = 0;
     unsigned restarts = 0;
@@ -40,7 +41,7 @@ using Table = std::vector<Row>;
 Row parse_row(const std::string& line) {
     Row row;
     std::istringstream text(line);
-    text >> row.place >> row.pid >> row.state >> row.age >> row.connections >> row.served >>
+    text >> row.place >> row.pid >> row.state >> row.age >> row.connections >> row.served >> row.receives >>
         row.processor_seconds >> row.memory >> row.restarts >> std::ws;
     std::getline(text, row.last_end);
     REQUIRE(!row.last_end.empty());
@@ -97,6 +98,12 @@ std::size_t connections_in(const Table& table) {
     return sum;
 }
 
+std::size_t receives_in(const Table& table) {
+    std::size_t sum = 0;
+    for (const Row& row : table) sum += row.receives;
+    return sum;
+}
+
 std::string wait_for_said_with(ServerProcess& server, const std::string& piece) {
     return server.child().wait_for_said([&](const std::string& line) { return line.contains(piece); }, piece);
 }
@@ -145,7 +152,9 @@ TEST_SUITE_BEGIN(needs::several_processes);
 TEST_CASE("SIGUSR1 prints a table that says of each process who it is and what it does") {
     ServerProcess server({.app = "echo"});
     std::deque<Client> clients = served_clients(server.address(), 3);
-    const Table table = wait_for_table(server, [](const Table& all) { return connections_in(all) == 3; });
+    const Table table = wait_for_table(server, [](const Table& all) {
+        return connections_in(all) == 3 && receives_in(all) == 3;  // which may be a second behind
+    });
     const std::vector<pid_t> children = child_pids_of(server.child().pid());
     CHECK(pids_of(table) == std::set<pid_t>(children.begin(), children.end()));
     CHECK(all_ready(table));
