@@ -131,9 +131,10 @@ task<int> AcceptLoop::next_without_slot() {
         }
         if (TaskContext::current()->stop_requested()) TaskContext::current()->throw_stop();
         if (accepted.error() == std::errc::resource_unavailable_try_again) continue;  // another thread has it
-        if (accepted.error() == std::errc::not_connected && kind_ == Source::Kind::feed) {
-            throw task_canceled(StopReason::canceled);  // the giver has gone
-        }
+        // The giver has gone; it is a reset when it had not read every acknowledgement.
+        const bool has_gone =
+            accepted.error() == std::errc::not_connected || accepted.error() == std::errc::connection_reset;
+        if (has_gone && kind_ == Source::Kind::feed) throw task_canceled(StopReason::canceled);
         if (!is_exhaustion(accepted.error())) throw std::system_error(accepted.error(), "accept");
         if (pause == shortest_pause) spdlog::warn("accepting pauses: {}", accepted.error().message());
         co_await sleep(pause);
