@@ -37,6 +37,7 @@ struct ServeOptions {
     double worker_seconds = std::chrono::duration<double>(RunOptions{}.worker_limit).count();
     std::uint64_t recycle_after = 0;
     std::uint64_t recycle_memory = 0;
+    std::string cpu_affinity = "off";
     std::string user;
     std::string group;
     std::string pid_file;
@@ -108,6 +109,22 @@ void check_recycling(const ServeOptions& options, const Strategy& strategy) {
     throw CLI::ValidationError(option + (" has no use under strategy " + strategy.name) + why);
 }
 
+bool cpu_affinity_from(const ServeOptions& options, const Strategy& strategy) {
+    if (options.cpu_affinity == "off") return false;
+    const auto refuse = [&strategy](const char* why) {
+        throw CLI::ValidationError("--cpu-affinity auto has no use under strategy " + strategy.name + ": " +
+                                   why);
+    };
+    if (strategy.processes.kind == ProcessCount::Kind::each) {
+        refuse("processes that come and go with their connections are the kernel's to place");
+    } else if (!strategy.processes.several() && strategy.threads.count == ThreadCount::each) {
+        refuse("the threads of all connections would share one processor");
+    } else if (!strategy.processes.several() && strategy.threads.count == 1) {
+        refuse("a single thread has nobody to share processors with");
+    }
+    return true;
+}
+
 std::optional<Identity> identity_from(const ServeOptions& options) {
     auto identity = find_identity(options.user, options.group);
     if (!identity) throw CLI::ValidationError(identity.error());
@@ -133,6 +150,7 @@ void serve(const ServeOptions& options) {
     log_to_stderr();
     const Strategy strategy = strategy_from(options);
     check_recycling(options, strategy);
+    const bool cpu_affinity = cpu_affinity_from(options, strategy);
     const std::optional<Identity> identity = identity_from(options);
     const AppChoice app = make_app(options, strategy);
     if (options.check_config) return check_addresses(options.listen);
@@ -154,6 +172,7 @@ void serve(const ServeOptions& options) {
                 .recycle_after = options.recycle_after,
                 .recycle_memory = options.recycle_memory,
                 .process_lost = app.process_lost,
+                .cpu_affinity = cpu_affinity,
                 .identity = identity,
                 .pid_file = options.pid_file,
                 .print_ledger = options.ledger},
@@ -189,6 +208,9 @@ void add_upkeep(CLI::App& command, ServeOptions& options) {
 }
 
 void add_running(CLI::App& command, ServeOptions& options) {
+    add_option(command, "--cpu-affinity", options.cpu_affinity,
+               "auto: each serving thread stays on one processor, in turn over those there are")
+        ->check(CLI::IsMember({"auto", "off"}));
     add_option(command, "--user", options.user,
                "The user who serves, by name; only root can have another one do it");
     add_option(command, "--group", options.group,

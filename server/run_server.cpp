@@ -18,6 +18,7 @@
 #include "coro/diagnostics.hpp"
 #include "server/listeners.hpp"
 #include "server/pid_file.hpp"
+#include "server/processors.hpp"
 #include "server/scoreboard.hpp"
 #include "server/service_manager.hpp"
 #include "server/signals.hpp"
@@ -160,13 +161,16 @@ void run_server(const RunOptions& asked, const ApplicationMaker& make_applicatio
     std::optional<PidFile> pid_file;
     RunOptions options = asked;
     options.server.inherited = manager.listeners();
+    const Strategy& strategy = options.server.strategy;
     if (!options.pid_file.empty()) pid_file.emplace(options.pid_file);
     Ledger spent;
-    if (options.server.strategy.processes.several()) {
+    if (strategy.processes.several()) {
         Supervisor supervisor(options, make_application, manager);
         supervisor.run();
         spent = supervisor.spent();
     } else {
+        if (options.cpu_affinity)
+            options.server.processors = processors_of(usable_processors(), 0, strategy.hosts());
         OneProcess process(options, make_application, manager, pid_file ? &*pid_file : nullptr);
         process.run();
         spent = process.spent();

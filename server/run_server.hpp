@@ -39,6 +39,10 @@ struct RunOptions {
     /// Is told the number of a process that ended without having destroyed its application. Called where the
     /// processes are forked, which has others to look after: it must not wait.
     std::function<void(std::uint32_t process)> process_lost{};
+    /// Has each thread that takes connections stay on one of the processors that this process may use, in
+    /// turn; and with it the threads that it makes. The rest of a process that was forked stays on those of
+    /// its own.
+    bool cpu_affinity = false;
     /// Who serves: what the processes that do become before they make the application, and this one, where it
     /// serves itself, as soon as it listens and has written the pidfile. None: whoever this process is.
     std::optional<Identity> identity{};

@@ -1,6 +1,7 @@
 #include "server/server.hpp"
 
 #include <fcntl.h>
+#include <spdlog/spdlog.h>
 #include <sys/eventfd.h>
 
 #include <atomic>
@@ -12,19 +13,23 @@
 #include <utility>
 
 #include "server/host.hpp"
+#include "server/processors.hpp"
 
 namespace confab {
 
 namespace {
 
-unsigned hosts_of(const Strategy& strategy) {
-    return strategy.threads.count == ThreadCount::each ? 1 : strategy.threads.count;
-}
-
 Fd copy_of(const Fd& descriptor) {
     Fd copy(::fcntl(descriptor.get(), F_DUPFD_CLOEXEC, 0));
     if (!copy) throw std::system_error(errno, std::generic_category(), "fcntl");
     return copy;
+}
+
+// No reason not to serve: who may use which processors can change at any time.
+void stay_or_say(int processor) {
+    if (stay_on({&processor, 1})) return;
+    spdlog::warn("a thread cannot stay on processor {}: {}", processor,
+                 std::generic_category().message(errno));
 }
 
 }  // namespace
@@ -66,8 +71,8 @@ Server::~Server() {
 Listeners Server::open_listeners(const ServerOptions& options) {
     // Blocking hosts are to take the next connection whenever one is free, so they share a queue.
     const bool share_queue = options.strategy.one_at_a_time() || options.strategy.processes.several();
-    if (!options.inherited.empty()) return {options.inherited, hosts_of(options.strategy)};
-    return {options.listen, hosts_of(options.strategy),
+    if (!options.inherited.empty()) return {options.inherited, options.strategy.hosts()};
+    return {options.listen, options.strategy.hosts(),
             share_queue ? Listeners::Sharing::queue : Listeners::Sharing::port};
 }
 
@@ -84,7 +89,7 @@ void Server::start(Listeners listeners) {
 }
 
 void Server::start(const Fd& feed) {
-    std::vector<Inlet> inlets(hosts_of(options_.strategy));
+    std::vector<Inlet> inlets(options_.strategy.hosts());
     for (Inlet& inlet : inlets) inlet.sources.push_back({.kind = Source::Kind::feed, .fd = copy_of(feed)});
     start(std::move(inlets));
 }
@@ -97,9 +102,10 @@ void Server::start(std::vector<Inlet> inlets) {
     if (!running_->end) throw std::system_error(errno, std::generic_category(), "eventfd");
     for (std::size_t i = 0; i < inlets.size(); ++i) {
         Running::HostThread& slot = running_->threads[i];
-        slot.thread = std::jthread([this, &slot, inlet = std::move(inlets[i])]() mutable {
+        slot.thread = std::jthread([this, i, &slot, inlet = std::move(inlets[i])]() mutable {
             bool has_begun = false;
             try {
+                if (!options_.processors.empty()) stay_or_say(options_.processors[i]);
                 slot.host = make_host(running_->context.shared, callback_transform_);
                 slot.host->serve(std::move(inlet), [&] {
                     has_begun = true;

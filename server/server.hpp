@@ -36,6 +36,9 @@ struct ServerOptions {
     Strategy strategy{};
     ServerLimits limits{};
     std::string uring_features = "all";
+    /// The processors, by the kernel's numbers, on which the threads that take connections stay, one for
+    /// each; none: wherever the kernel puts them.
+    std::vector<int> processors{};
 };
 
 struct Inlet;

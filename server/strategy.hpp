@@ -51,6 +51,9 @@ struct Strategy {
     /// Explicit state machines on the reactor's operations instead of coroutines (echo and upper only).
     bool callbacks = false;
 
+    /// The threads of each process that take connections.
+    unsigned hosts() const { return threads.count == ThreadCount::each ? 1 : threads.count; }
+
     /// A reactor serves one connection at a time and leaves the others in the listener's queue.
     bool one_at_a_time() const { return waiting == Waiting::blocking && threads.count != ThreadCount::each; }
 };

@@ -13,6 +13,7 @@
 #include <system_error>
 #include <utility>
 
+#include "server/processors.hpp"
 #include "server/worker_table.hpp"
 
 namespace confab {
@@ -69,6 +70,7 @@ Supervisor::Supervisor(const RunOptions& options, const ApplicationMaker& make_a
       manager_(manager),
       make_application_(make_application),
       pid_(::getpid()),
+      processors_(options.cpu_affinity ? usable_processors() : std::vector<int>{}),
       inspect_every_([&]() -> Clock::duration {
           const Clock::duration beats = beat_interval(options.worker_limit);
           const bool bounded = options.recycle_after != 0 || options.recycle_memory != 0;
@@ -167,7 +169,9 @@ void Supervisor::start_worker(Place& place, std::optional<WorkerHandle>& into) {
         Fd feed = worker->into_child();
         places_.clear();  // the other workers' sockets
         leaving_.clear();
-        const WorkerOrders orders = orders_for(line);
+        const unsigned threads = options_.server.strategy.hosts();
+        const WorkerOrders orders = orders_for(
+            line, processors_.empty() ? processors_ : processors_of(processors_, place.number, threads));
         const int status = accepts_itself()
                                ? serve_as_worker(orders, std::move(feed), std::move(workers_end))
                                : serve_as_worker(orders, std::move(listeners_), std::move(workers_end));
@@ -190,7 +194,7 @@ void Supervisor::start_worker_for(Fd connection) {
     line.state = WorkerLine::State::ready;
     line.connections = line.served = 1;
     const pid_t pid = fork_child();
-    if (pid == 0) std::_Exit(serve_one_connection(orders_for(line), std::move(connection)));
+    if (pid == 0) std::_Exit(serve_one_connection(orders_for(line, {}), std::move(connection)));
     if (pid < 0) {
         const std::system_error failure = failed("fork");
         scoreboard_.give_back(line);
@@ -212,7 +216,7 @@ pid_t Supervisor::fork_child() {
     return 0;
 }
 
-WorkerOrders Supervisor::orders_for(WorkerLine& line) const {
+WorkerOrders Supervisor::orders_for(WorkerLine& line, std::vector<int> processors) const {
     return {.options = options_.server,
             .make_application = make_application_,
             .callback_transform = options_.callback_transform,
@@ -220,7 +224,8 @@ WorkerOrders Supervisor::orders_for(WorkerLine& line) const {
             .line = line,
             .worker_limit = options_.worker_limit,
             .identity = options_.identity,
-            .supervisor = pid_};
+            .supervisor = pid_,
+            .processors = std::move(processors)};
 }
 
 // Each its own, or all that began together would have to be replaced together.

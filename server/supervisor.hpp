@@ -83,7 +83,7 @@ class Supervisor {
     void start_worker(Place& place, std::optional<WorkerHandle>& into);
     void start_worker_for(Fd connection);
     pid_t fork_child();
-    WorkerOrders orders_for(WorkerLine& line) const;
+    WorkerOrders orders_for(WorkerLine& line, std::vector<int> processors) const;
     WorkerHandle::Lifetime draw_lifetime();
 
     // Hearing.
@@ -131,6 +131,7 @@ class Supervisor {
     ServiceManager& manager_;
     const ApplicationMaker make_application_;
     const pid_t pid_;
+    const std::vector<int> processors_;    // for the workers to stay on; none: wherever they are put
     const Clock::duration inspect_every_;  // zero: never
     Listeners listeners_;
     Scoreboard scoreboard_;

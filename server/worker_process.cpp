@@ -22,6 +22,7 @@
 #include "coro/diagnostics.hpp"
 #include "server/feed.hpp"
 #include "server/host.hpp"
+#include "server/processors.hpp"
 
 namespace confab {
 
@@ -132,9 +133,13 @@ template <class Start>
 int serve_with(const WorkerOrders& orders, ConnectionSlots::Others others, const Fd& control, Start start) {
     try {
         take_identity(orders);
+        ServerOptions options = orders.options;
+        options.processors = orders.processors;
+        // What does not serve, too; and if it cannot, it is said by those that do.
+        if (!options.processors.empty()) stay_on(options.processors);
         const TerminationSignal terminated;
         const auto application = orders.make_application(orders.number());
-        Server server(orders.options, *application, orders.callback_transform, std::move(others));
+        Server server(options, *application, orders.callback_transform, std::move(others));
         start(server);
         WorkerMain(server, orders, control).run(terminated);
         server.join();

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <optional>
+#include <vector>
 
 #include "server/byte_apps.hpp"
 #include "server/run_server.hpp"
@@ -24,6 +25,7 @@ struct WorkerOrders {
     std::chrono::milliseconds worker_limit;   ///< see RunOptions
     const std::optional<Identity>& identity;  ///< see RunOptions
     pid_t supervisor;
+    std::vector<int> processors;  ///< see ServerOptions
 
     std::uint32_t number() const { return scoreboard.number_of(line); }
 };

@@ -7,9 +7,11 @@
 
 #include <cerrno>
 #include <csignal>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <string>
+#include <system_error>
 
 #include "tests/system/patience.hpp"
 
@@ -37,6 +39,15 @@ std::vector<pid_t> child_pids_of(pid_t pid) {
     std::vector<pid_t> children;
     for (pid_t child = 0; file >> child;) children.push_back(child);
     return children;
+}
+
+std::vector<pid_t> threads_of(pid_t pid) {
+    std::vector<pid_t> threads;
+    std::error_code gone;
+    for (const auto& entry :
+         std::filesystem::directory_iterator("/proc/" + std::to_string(pid) + "/task", gone))
+        threads.push_back(std::stoi(entry.path().filename()));
+    return threads;
 }
 
 char state_of(pid_t pid) {

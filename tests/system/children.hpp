@@ -33,11 +33,14 @@ class Stranger {
 std::vector<Stranger> children_of(pid_t pid);
 std::vector<pid_t> child_pids_of(pid_t pid);
 
+// The numbers of its threads that are there now.
+std::vector<pid_t> threads_of(pid_t pid);
+
 // The letter of its state in proc_pid_stat(5); 0 when there is none.
 char state_of(pid_t pid);
 
-// What proc_pid_status(5) says after `Field:`, its words one space apart; empty when there is no such field
-// or process.
+// What proc_pid_status(5) says of a process or a thread after `Field:`, its words one space apart; empty when
+// there is no such field, or nobody has that number any more.
 std::string status_field(pid_t pid, const std::string& field);
 
 }  // namespace confab::system_tests

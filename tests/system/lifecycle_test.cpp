@@ -166,6 +166,12 @@ TEST_CASE("what would have no effect under a strategy ends the start with exit c
          "--recycle-after has no use under strategy percore: with one process"},
         {{"--recycle-memory", "9", "--waiting", "uring"},
          "--recycle-memory has no use under strategy 1x1xuring: with one process"},
+        {{"--cpu-affinity", "auto", "--strategy", "epoll"},
+         "--cpu-affinity auto has no use under strategy epoll: a single thread"},
+        {{"--cpu-affinity", "auto", "--strategy", "thread"},
+         "--cpu-affinity auto has no use under strategy thread: the threads of all"},
+        {{"--cpu-affinity", "auto", "--strategy", "fork"},
+         "--cpu-affinity auto has no use under strategy fork: processes that come"},
         {{"--recycle-after", "9", "--strategy", "fork"},
          "--recycle-after has no use under strategy fork: a process ends with"},
     };
