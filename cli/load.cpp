@@ -89,7 +89,7 @@ void write_file(const std::string& path, const std::string& text) {
 
 LoadOptions options_of(const LoadCommand& command) {
     LoadOptions options = command.options;
-    options.app = command.app == "upper" ? App::upper : App::echo;
+    options.app = command.app == "chat" ? App::chat : command.app == "upper" ? App::upper : App::echo;
     options.spacing = command.arrivals == "poisson" ? Spacing::poisson : Spacing::even;
     if (command.rate > 0) options.rate = RateProfile(command.rate);
     options.duration = seconds(command.duration);
@@ -211,14 +211,23 @@ void add_load(CLI::App& program) {
                "The server: tcp://HOST:PORT, HOST:PORT, [v6]:PORT or unix:PATH")
         ->required()
         ->check(target_check());
-    add_option(command, "--app", options->app, "What it does: echo sends all back, upper in capital letters")
-        ->check(CLI::IsMember({"echo", "upper"}));
+    add_option(command, "--app", options->app,
+               "What it does: echo sends all back, upper in capital letters, chat passes lines on to a room")
+        ->check(CLI::IsMember({"echo", "upper", "chat"}));
     add_option(command, "--connections", options->options.connections, "Connections, up to a million");
     add_option(command, "--size", options->options.size, "Bytes of a message");
     add_option(command, "--pipeline", options->options.pipeline,
                "Messages under way on a connection, at most");
     command.add_flag("--churn", options->options.churn,
                      "A connection for each message: connect, send, receive, close");
+    add_option(
+        command, "--rooms", options->options.rooms,
+        "Chat: rooms, the second half as large as the first, the third a third; 1: where the server puts us");
+    add_option(
+        command, "--slow-readers", options->options.slow_readers,
+        "Chat: members who hardly read, one a room as far as they go; what becomes of them is no fault");
+    add_option(command, "--session", options->options.session,
+               "Chat: lines after which a speaker leaves and comes back; 0: he stays");
     add_option(command, "--rate", options->rate, "Open loop: messages a second in all; 0: closed loop")
         ->check(CLI::Range(0.0, 1e9));
     add_option(command, "--arrivals", options->arrivals,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cstring>
 #include <utility>
 
 namespace confab::load {
@@ -20,7 +21,8 @@ std::uint64_t inverse(std::uint64_t value) {
     return result;
 }
 
-bool same(Bytes one, Bytes other) { return std::ranges::equal(one, other); }
+// Of the same size.
+bool same(Bytes one, Bytes other) { return std::memcmp(one.data(), other.data(), one.size()) == 0; }
 
 }  // namespace
 

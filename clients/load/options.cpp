@@ -1,10 +1,15 @@
 #include "clients/load/options.hpp"
 
+#include "clients/load/chat_load.hpp"
 #include "clients/load/pattern.hpp"
 
 namespace confab::load {
 
 namespace {
+
+// What any server takes as a line, with the name of who said it.
+constexpr std::size_t longest_line = 4000;
+constexpr std::size_t most_lines = 32;
 
 std::string_view without_scheme(std::string_view target) {
     constexpr std::string_view scheme = "tcp://";
@@ -22,6 +27,14 @@ std::string LoadOptions::fault() const {
         return "--size times --pipeline: 1 to 4194304 bytes";
     if (size % Pattern::period == 0) return "--size: not a multiple of 65521";
     if (churn && pipeline != 1) return "--churn: a connection carries one message, so no --pipeline";
+    if (app == App::chat) {
+        if (rooms < 1 || rooms > connections / 2) return "--rooms: at least 1, and two connections for each";
+        if (threads > rooms) return "--threads: no more than there are rooms";
+        if (size < shortest_line || size > longest_line) return "--size: 32 to 4000 bytes in a line";
+        if (pipeline > most_lines) return "--pipeline: no more than 32 lines";
+        if (churn) return "--churn: not with --app chat; --session lets members come and go";
+        if (slow_readers > rooms) return "--slow-readers: no more than one a room";
+    }
     if (duration <= Duration::zero() && count == 0)
         return "--duration: more than 0, unless there is a --count";
     return {};

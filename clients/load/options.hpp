@@ -14,14 +14,17 @@
 
 namespace confab::load {
 
-enum class App : std::uint8_t { echo, upper };
+enum class App : std::uint8_t { echo, upper, chat };
 
 struct LoadOptions {
     App app = App::echo;
     std::size_t connections = 50;
-    std::size_t size = 64;     ///< bytes of a message
-    std::size_t pipeline = 1;  ///< messages under way on a connection, at most
-    bool churn = false;        ///< a connection for each message
+    std::size_t size = 64;         ///< bytes of a message
+    std::size_t pipeline = 1;      ///< messages under way on a connection, at most
+    bool churn = false;            ///< a connection for each message
+    std::size_t rooms = 1;         ///< chat: 1: where the server puts us; more: load-0, load-1, ...
+    std::size_t slow_readers = 0;  ///< chat: members who hardly read, one a room as far as they go
+    std::uint64_t session = 0;     ///< chat: lines after which a speaker leaves and comes back; 0: he stays
     /// Open loop: how many messages are due when. Nothing: closed loop.
     std::optional<RateProfile> rate;
     Spacing spacing = Spacing::even;

@@ -29,7 +29,17 @@ double seconds(Duration duration) { return std::chrono::duration<double>(duratio
 
 double milliseconds(Duration duration) { return std::chrono::duration<double, std::milli>(duration).count(); }
 
-const char* name(App app) { return app == App::upper ? "upper" : "echo"; }
+const char* name(App app) {
+    switch (app) {
+        case App::echo:
+            return "echo";
+        case App::upper:
+            return "upper";
+        case App::chat:
+            break;
+    }
+    return "chat";
+}
 
 const char* name(Verdict verdict) {
     switch (verdict) {
@@ -93,8 +103,10 @@ std::string json(const Histogram& histogram) {
 
 std::string json(const Faults& faults) {
     return fmt::format(
-        "{{\"lost\":{},\"doubled\":{},\"reordered\":{},\"corrupted\":{},\"disconnected\":{},\"refused\":{}}}",
-        faults.lost, faults.doubled, faults.reordered, faults.corrupted, faults.disconnected, faults.refused);
+        "{{\"lost\":{},\"doubled\":{},\"reordered\":{},\"corrupted\":{},\"disconnected\":{},\"complaints\":{}"
+        ",\"refused\":{}}}",
+        faults.lost, faults.doubled, faults.reordered, faults.corrupted, faults.disconnected,
+        faults.complaints, faults.refused);
 }
 
 std::string json(const std::vector<Block>& blocks) {
@@ -141,6 +153,7 @@ std::string fault_list(const LoadResult& result) {
     name_it(faults.reordered, "reordered");
     name_it(faults.corrupted, "corrupted");
     name_it(faults.disconnected, "connections lost");
+    name_it(faults.complaints, "errors said by the server");
     name_it(faults.refused, "connections refused");
     if (!result.first_loss.empty()) list += " (the first: " + result.first_loss + ')';
     return list.empty() ? "none; every byte compared" : list;
@@ -220,10 +233,10 @@ std::string json(const LoadOptions& options, const LoadResult& result, std::span
     fmt::format_to(
         out,
         "\"target\":\"{}\",\"app\":\"{}\",\"mode\":\"{}\",\"connections\":{},\"size\":{},\"pipeline\":{},"
-        "\"churn\":{},\"threads\":{},\"seed\":{},\"warmup_seconds\":{:.6f},\"mechanism\":\"{}\"",
+        "\"churn\":{},\"rooms\":{},\"threads\":{},\"seed\":{},\"warmup_seconds\":{:.6f},\"mechanism\":\"{}\"",
         escaped(target), name(options.app), result.open_loop ? "open" : "closed", options.connections,
-        options.size, options.pipeline, options.churn, options.threads, options.seed, seconds(options.warmup),
-        escaped(result.mechanism));
+        options.size, options.pipeline, options.churn, options.rooms, options.threads, options.seed,
+        seconds(options.warmup), escaped(result.mechanism));
     if (options.rate) {
         fmt::format_to(out, ",\"asked_rate\":{:.6f},\"arrivals\":\"{}\"", options.rate->rate_at(0),
                        options.spacing == Spacing::even ? "even" : "poisson");

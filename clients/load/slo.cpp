@@ -152,7 +152,7 @@ Judgement judge(const Slo& slo, const LoadResult& result) {
         judgement.reason += fmt::format("; but the generator itself was that late {:.3g} % of the time",
                                         100 * generators_own);
     }
-    if (judgement.verdict == Verdict::held && result.never_sent > 0) {
+    if (judgement.verdict != Verdict::missed && result.never_sent > 0) {
         const double unsent =
             static_cast<double>(result.never_sent) /
             static_cast<double>(result.never_sent + std::max<std::uint64_t>(result.messages, 1));

@@ -51,8 +51,8 @@ std::vector<Evidence> evidence(const Slo& slo, std::span<const Block> blocks);
 /// the same judgement.
 Judgement judge(const Slo& slo, std::span<const Evidence> evidence);
 
-/// The same for a whole run: a miss is unclear when the generator itself was that late that often, for then
-/// it is not the server's.
+/// The same for a whole run: what was due and never sent is a miss of its own; and a miss is unclear when the
+/// generator itself was that late that often, for then it is not the server's.
 Judgement judge(const Slo& slo, const LoadResult& result);
 
 /// Why the figures of this run are the generator's or the machine's rather than the server's, a sentence

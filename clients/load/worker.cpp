@@ -4,6 +4,7 @@
 #include <exception>
 #include <utility>
 
+#include "clients/load/chat_load.hpp"
 #include "clients/load/cpu_time.hpp"
 #include "clients/load/echo_load.hpp"
 #include "coro/sleep.hpp"
@@ -23,6 +24,16 @@ std::uint64_t target_of(const LoadOptions& options, WorkShare share) {
 
 std::unique_ptr<Driver> make_driver(const LoadOptions& options, WorkShare share, const Pattern& pattern,
                                     Wiring wiring) {
+    if (options.app == App::chat) {
+        return make_chat_load({.connections = options.connections,
+                               .rooms = options.rooms,
+                               .size = options.size,
+                               .pipeline = options.pipeline,
+                               .slow_readers = options.slow_readers,
+                               .session = options.session,
+                               .share = share},
+                              wiring);
+    }
     return make_echo_load({.connections = share.part(options.connections),
                            .size = options.size,
                            .pipeline = options.pipeline,

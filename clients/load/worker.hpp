@@ -8,18 +8,9 @@
 #include "clients/load/options.hpp"
 #include "clients/load/pattern.hpp"
 #include "clients/load/result.hpp"
+#include "clients/load/worker_share.hpp"
 
 namespace confab::load {
-
-/// Which part of a load a worker does.
-struct WorkShare {
-    std::size_t index = 0, of = 1;
-
-    /// How many of `all` are this worker's.
-    std::size_t part(std::size_t all) const { return all / of + (index < all % of ? 1 : 0); }
-    /// How many are those of the workers before it.
-    std::size_t before(std::size_t all) const { return all / of * index + std::min(index, all % of); }
-};
 
 /// Runs its share on one reactor. Made, used and destroyed on that reactor's thread, but for `post_*`.
 class Worker {

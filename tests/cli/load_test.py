@@ -229,6 +229,122 @@ class WrongServers(unittest.TestCase):
         self.assertEqual(done.stderr, "confab: cannot connect: Connection refused\n")
 
 
+class WrongRoom:
+    """A room of lines. `spoil` says which lines a member, counted from 0, really gets for one."""
+
+    def __init__(self, spoil):
+        self.spoil = spoil
+        self.peers, self.lock, self.threads = [], threading.Lock(), []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.address = "127.0.0.1:%d" % self.listener.getsockname()[1]
+
+    def __enter__(self):
+        self.threads.append(threading.Thread(target=self.accept))
+        self.threads[0].start()
+        return self
+
+    def __exit__(self, *_):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        for thread in self.threads:
+            thread.join()
+
+    def accept(self):
+        while True:
+            try:
+                peer, _ = self.listener.accept()
+            except OSError:
+                return
+            with self.lock:
+                self.peers.append(peer)
+                peer.sendall(b"* welcome\n")
+            self.threads.append(threading.Thread(target=self.attend, args=(peer,)))
+            self.threads[-1].start()
+
+    def attend(self, peer):
+        with peer, peer.makefile("rb") as lines:
+            try:
+                for line in lines:
+                    self.deliver(peer, line)
+            except OSError:
+                pass  # the load has gone
+            with self.lock:
+                self.peers[self.peers.index(peer)] = None
+
+    def deliver(self, speaker, line):
+        with self.lock:
+            for index, peer in enumerate(self.peers):
+                if peer is not None and peer is not speaker:
+                    peer.sendall(b"".join(self.spoil(index, b"[room] somebody: " + line)))
+
+
+class Chat(unittest.TestCase):
+    def chat(self, address, *arguments):
+        done = load(address, "--app", "chat", "--grace", "2", "--json", "-", *arguments)
+        return done, json.loads(done.stdout)
+
+    def test_every_line_and_its_order_are_compared_for_everyone(self):
+        with Server(CONFAB, "serve", "--app", "chat", "--listen", "127.0.0.1:0") as server:
+            for arguments in (["--connections", "10"], ["--connections", "40", "--rooms", "5", "--threads", "2", "--pipeline", "4"],
+                              ["--connections", "12", "--rooms", "3", "--session", "3"], ["--connections", "2", "--size", "4000"],
+                              ["--connections", "10", "--rate", "2000", "--arrivals", "poisson", "--pipeline", "8"]):
+                with self.subTest(arguments):
+                    done, figures = self.chat(server.address, "--count", "2000", *arguments)
+                    self.assertEqual(done.returncode, 0, done.stderr)
+                    self.assertEqual(figures["starved"], 0)
+                    self.assertGreater(figures["messages"], 0)
+
+    def test_slow_readers_are_no_fault_whatever_becomes_of_them(self):
+        with Server(CONFAB, "serve", "--app", "chat", "--max-queued", "65536", "--listen", "127.0.0.1:0") as server:
+            done, figures = self.chat(server.address, "--connections", "8", "--slow-readers", "1", "--count", "20000")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(figures["errors"], 0)
+
+    def faults(self, spoil):
+        with WrongRoom(spoil) as room:
+            done, figures = self.chat(room.address, "--connections", "4", "--count", "300")
+        self.assertEqual(done.returncode, int(figures["errors"] > 0), done.stderr)
+        return {name: count for name, count in figures["faults"].items() if count > 0}
+
+    def spoil_one(self, spoilt):
+        """Spoils the tenth line that the third member gets."""
+        heard = []
+
+        def spoil(member, line):
+            if member == 2:
+                heard.append(line)
+            return spoilt(line) if member == 2 and len(heard) == 10 else [line]
+
+        return self.faults(spoil)
+
+    def test_another_line_server_will_do(self):
+        self.assertEqual(self.faults(lambda member, line: [line]), {})
+
+    def test_a_line_that_one_member_does_not_get_is_lost(self):
+        self.assertEqual(self.spoil_one(lambda line: []), {"lost": 1})
+
+    def test_a_line_that_one_member_gets_twice_is_doubled(self):
+        self.assertEqual(self.spoil_one(lambda line: [line, line]), {"doubled": 1})
+
+    def test_a_changed_line_is_corrupted(self):
+        found = self.spoil_one(lambda line: [line[:-2] + b"?\n"])
+        self.assertEqual(found["corrupted"], 1)
+
+    def test_lines_in_another_order_for_one_member_are_reordered(self):
+        held, heard = [], []
+
+        def spoil(member, line):
+            if member != 2:
+                return [line]
+            heard.append(line)
+            if len(heard) == 10:
+                held.append(line)
+                return []
+            return [line, held.pop()] if held else [line]
+
+        self.assertEqual(self.faults(spoil), {"reordered": 1})
+
+
 class WrongUsage(unittest.TestCase):
     def refused(self, *arguments):
         done = subprocess.run([CONFAB, "load", *arguments], capture_output=True, text=True, timeout=LIMIT_S, check=False,
@@ -243,6 +359,8 @@ class WrongUsage(unittest.TestCase):
         self.assertIn("--threads", self.refused("127.0.0.1:1", "--threads", "3", "--connections", "2"))
         self.assertIn("--connections", self.refused("127.0.0.1:1", "--connections", "0"))
         self.assertIn("--churn", self.refused("127.0.0.1:1", "--churn", "--pipeline", "2"))
+        self.assertIn("--rooms", self.refused("127.0.0.1:1", "--app", "chat", "--rooms", "26"))
+        self.assertIn("--size", self.refused("127.0.0.1:1", "--app", "chat", "--size", "10"))
         self.assertIn("--duration", self.refused("127.0.0.1:1", "--duration", "0"))
         self.assertRegex(self.refused("127.0.0.1:1", "--slo", "p99"), r"p99<10ms")
         self.assertRegex(self.refused("127.0.0.1:1", "--app", "tea"), r"--app.*echo")
