@@ -8,6 +8,7 @@
 
 #include "cli/commands.hpp"
 #include "clients/load/find_max.hpp"
+#include "clients/load/live_view.hpp"
 #include "clients/load/report.hpp"
 #include "clients/load/run.hpp"
 
@@ -32,7 +33,7 @@ struct LoadCommand {
     std::vector<std::string> slo_texts;
     std::vector<Slo> slos;
     bool find_max = false;
-    std::string json, hgrm;
+    std::string json, hgrm, profile;
 };
 
 Duration seconds(double value) {
@@ -91,8 +92,16 @@ LoadOptions options_of(const LoadCommand& command) {
     LoadOptions options = command.options;
     options.app = command.app == "chat" ? App::chat : command.app == "upper" ? App::upper : App::echo;
     options.spacing = command.arrivals == "poisson" ? Spacing::poisson : Spacing::even;
-    if (command.rate > 0) options.rate = RateProfile(command.rate);
     options.duration = seconds(command.duration);
+    if (!command.profile.empty()) {
+        if (command.rate > 0 || command.find_max)
+            throw CLI::ValidationError("--profile: not with --rate or --find-max");
+        const RateProfile profile = *RateProfile::parse(command.profile);
+        options.rate = profile.after_warmup(command.warmup);
+        options.duration = seconds(profile.seconds());
+    } else if (command.rate > 0) {
+        options.rate = RateProfile(command.rate);
+    }
     options.warmup = seconds(command.warmup);
     options.grace = seconds(command.grace);
     options.connect_limit = seconds(command.connect_timeout);
@@ -134,8 +143,12 @@ int status_of(Verdict verdict) {
 // One load; the exit status.
 int measure(const LoadCommand& command, const LoadOptions& options, std::FILE* out) {
     print(out, heading(options, command.target));
-    LinePrinter printer(out);
-    const LoadResult result = run_load(options, server_of(command), printer);
+    const LoadResult result = [&] {
+        const bool at_terminal =
+            out != nullptr && ::isatty(STDIN_FILENO) != 0 && ::isatty(STDOUT_FILENO) != 0;
+        const auto observer = at_terminal ? make_live_view(options) : std::make_unique<LinePrinter>(out);
+        return run_load(options, server_of(command), *observer);
+    }();
     if (!result.warning.empty()) std::fprintf(stderr, "confab: %s\n", result.warning.c_str());
     print(out, summary(options, result));
     int status = 0;
@@ -230,6 +243,15 @@ void add_load(CLI::App& program) {
                "Chat: lines after which a speaker leaves and comes back; 0: he stays");
     add_option(command, "--rate", options->rate, "Open loop: messages a second in all; 0: closed loop")
         ->check(CLI::Range(0.0, 1e9));
+    add_option(command, "--profile", options->profile,
+               "Open loop: ramps, steps and spikes, such as 10:0-5000,30:5000,1:20000 (seconds:rate or "
+               "seconds:rate-rate); instead of --rate and --duration")
+        ->check(CLI::Validator(
+            [](const std::string& text) {
+                const auto profile = RateProfile::parse(text);
+                return profile ? std::string() : text + ": " + profile.error();
+            },
+            "PROFILE"));
     add_option(command, "--arrivals", options->arrivals,
                "Open loop: constant gaps, or poisson, as of many people")
         ->check(CLI::IsMember({"constant", "poisson"}));

@@ -1,11 +1,64 @@
 #include "clients/load/arrivals.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <limits>
 #include <utility>
 
 namespace confab::load {
+
+namespace {
+
+// Takes a number, not negative, off the front. False: there is none.
+bool take_number(std::string_view& text, double& number) {
+    const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (error != std::errc() || number < 0 || number > 1e9) return false;
+    text.remove_prefix(static_cast<std::size_t>(rest - text.data()));
+    return true;
+}
+
+bool take(std::string_view& text, char separator) {
+    if (!text.starts_with(separator)) return false;
+    text.remove_prefix(1);
+    return true;
+}
+
+}  // namespace
+
+std::expected<RateProfile, std::string> RateProfile::parse(std::string_view text) {
+    std::vector<Stretch> stretches;
+    do {
+        Stretch stretch{};
+        if (!take_number(text, stretch.seconds) || stretch.seconds == 0 || !take(text, ':') ||
+            !take_number(text, stretch.from))
+            break;
+        stretch.to = stretch.from;
+        if (take(text, '-') && !take_number(text, stretch.to)) break;
+        stretches.push_back(stretch);
+        if (text.empty()) return RateProfile(std::move(stretches));
+    } while (take(text, ','));
+    return std::unexpected("a profile is like 10:0-5000,30:5000,1:20000 (seconds:rate or seconds:rate-rate)");
+}
+
+double RateProfile::seconds() const {
+    double sum = 0;
+    for (const Stretch& stretch : stretches_) sum += stretch.seconds;
+    return sum;
+}
+
+bool RateProfile::is_constant() const {
+    const double rate = stretches_.front().from;
+    return std::ranges::all_of(
+        stretches_, [rate](const Stretch& stretch) { return stretch.from == rate && stretch.to == rate; });
+}
+
+RateProfile RateProfile::after_warmup(double warmup_seconds) const {
+    std::vector<Stretch> stretches = stretches_;
+    const double first = stretches.front().from;
+    stretches.insert(stretches.begin(), {.seconds = warmup_seconds, .from = first, .to = first});
+    return RateProfile(std::move(stretches));
+}
 
 double RateProfile::rate_at(double seconds) const {
     for (const Stretch& stretch : stretches_) {

@@ -2,7 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <expected>
 #include <random>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "pools/clock.hpp"
@@ -23,7 +26,16 @@ class RateProfile {
     /// Requires: not empty, nothing negative.
     explicit RateProfile(std::vector<Stretch> stretches) : stretches_(std::move(stretches)) {}
 
+    /// "10:0-5000,30:5000,1:20000": for each stretch its seconds and its rate, or the rates at its beginning
+    /// and end; or a sentence that says what is allowed.
+    static std::expected<RateProfile, std::string> parse(std::string_view text);
+
     double rate_at(double seconds) const;
+    /// Of all stretches.
+    double seconds() const;
+    bool is_constant() const;
+    /// The same, with so many seconds at its first rate before it.
+    RateProfile after_warmup(double warmup_seconds) const;
     /// Seconds until `messages` are due in all, counted in fractions; infinite when the rate ends at zero
     /// before.
     double when(double messages) const;

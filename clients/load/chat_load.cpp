@@ -356,7 +356,7 @@ void Member::settle_debts() {
 Faults Member::faults() const {
     Faults all = faults_;
     // What the witness never heard.
-    if (room_.log.end() > 0) all.lost += said_ - heard_of_mine_;
+    if (!present_ && room_.log.end() > 0) all.lost += said_ - heard_of_mine_;
     return all;
 }
 

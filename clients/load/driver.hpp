@@ -44,7 +44,7 @@ class Driver {
     /// Connections that are open now.
     std::size_t open_connections() const { return open_; }
 
-    /// Complete once the tasks have ended.
+    /// Complete once the tasks have ended; before that without what is still under way.
     virtual Faults faults() const = 0;
     virtual Attendance attendance() const = 0;
     /// What the first connection died of; empty: none did.

@@ -175,7 +175,7 @@ Faults EchoConnection::faults() const {
     Faults all = check_.faults();
     all.lost += check_.missing();
     // Who was never answered at all may have been kept waiting by the server's other clients.
-    if (served_ || lost_) all.lost += under_way();
+    if (!is_open() && (served_ || lost_)) all.lost += under_way();
     all.disconnected += lost_ ? 1 : 0;
     return all;
 }

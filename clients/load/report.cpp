@@ -162,7 +162,10 @@ std::string fault_list(const LoadResult& result) {
 std::string heading(const LoadOptions& options, const std::string& target) {
     std::string loop = "closed loop";
     if (options.rate) {
-        loop = fmt::format("open loop: {:.10g} messages/s, {}", options.rate->rate_at(0),
+        const double first = options.rate->rate_at(0);
+        const std::string rates =
+            options.rate->is_constant() ? fmt::format("{:.10g}", first) : fmt::format("from {:.10g}", first);
+        loop = fmt::format("open loop: {} messages/s, {}", rates,
                            options.spacing == Spacing::even ? "evenly spaced" : "Poisson");
     }
     return fmt::format(
@@ -175,10 +178,12 @@ std::string heading(const LoadOptions& options, const std::string& target) {
 std::string progress_line(Duration at, const Block& block) {
     Histogram latency;
     latency.add(block.latency);
-    return fmt::format("{:6.1f} s  {:>10} messages/s  p50 {:>8}  p99 {:>8}\n", seconds(at),
+    const std::string faults =
+        block.faults > 0 ? fmt::format("  {} faults", grouped(block.faults)) : std::string();
+    return fmt::format("{:6.1f} s  {:>10} messages/s  p50 {:>8}  p99 {:>8}{}\n", seconds(at),
                        grouped(static_cast<std::uint64_t>(std::llround(
                            static_cast<double>(block.messages) / std::max(seconds(block.length), 1e-9)))),
-                       text_of(latency.at(0.5)), text_of(latency.at(0.99)));
+                       text_of(latency.at(0.5)), text_of(latency.at(0.99)), faults);
 }
 
 std::string summary(const LoadOptions& options, const LoadResult& result) {

@@ -15,6 +15,7 @@ namespace confab::load {
 struct Block {
     Duration length{};
     std::uint64_t messages = 0;
+    std::uint64_t faults = 0;                ///< since the beginning of the load
     std::vector<Histogram::Bucket> latency;  ///< corrected
 };
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <deque>
@@ -77,6 +78,10 @@ class Member final : Worker::Listener {
         post(go_);
     }
     void finish();
+    void change_rate(double rate) {
+        rate_.store(rate, std::memory_order_relaxed);
+        post(change_rate_);
+    }
     void join() { thread_.join(); }
 
     // Once joined.
@@ -88,13 +93,14 @@ class Member final : Worker::Listener {
         Order(Member& owner, void (*what)(Member&))
             : Job([](Job& job) noexcept {
                   auto& self = static_cast<Order&>(job);
+                  self.given.store(false, std::memory_order_release);
                   self.give(self.member);
               }),
               member(owner),
               give(what) {}
         Member& member;
         void (*give)(Member&);
-        bool given = false;
+        std::atomic<bool> given = false;  // and not yet carried out
     };
 
     void run();
@@ -108,6 +114,9 @@ class Member final : Worker::Listener {
     std::size_t blocks_ = 0;  // worker's thread only
     Order go_{*this, [](Member& self) { self.current()->go(self.start_); }};
     Order finish_{*this, [](Member& self) { self.current()->finish(); }};
+    std::atomic<double> rate_ = 0;
+    Order change_rate_{
+        *this, [](Member& self) { self.current()->change_rate(self.rate_.load(std::memory_order_relaxed)); }};
     Worker* current() CONFAB_NO_THREAD_SAFETY_ANALYSIS { return worker_; }  // written by its own thread only
     Mutex mutex_;
     Worker* worker_ CONFAB_GUARDED_BY(mutex_) = nullptr;  // null: there is none to be told anything
@@ -116,7 +125,7 @@ class Member final : Worker::Listener {
 };
 
 /// All workers of a load, and the thread that looks after them.
-class Crew {
+class Crew final : Controls {
   public:
     Crew(const LoadOptions& load, const Endpoint& target, Observer& observer)
         : options(load),
@@ -157,6 +166,12 @@ class Crew {
     };
 
     void wake() CONFAB_REQUIRES(mutex_);
+    void change_rate(double rate) override {
+        for (Member& member : members_) member.change_rate(rate);
+    }
+    void finish() override {
+        for (Member& member : members_) member.finish();
+    }
     task<void> supervise();
     task<void> finish_at_signal();
     std::vector<Block> take_news(std::size_t& connected, std::size_t& ended);
@@ -212,8 +227,8 @@ void Member::run() {
 
 void Member::post(Order& order) {
     const MutexLock lock(mutex_);
-    if (worker_ == nullptr || order.given) return;
-    order.given = true;
+    // One that is on its way already will do.
+    if (worker_ == nullptr || order.given.exchange(true, std::memory_order_acquire)) return;
     worker_->reactor().post(order);
 }
 
@@ -243,6 +258,7 @@ void Crew::measured(std::size_t index, Block block) {
     Part& part = parts_[index - first_part_];
     part.sum.length = std::max(part.sum.length, block.length);
     part.sum.messages += block.messages;
+    part.sum.faults += block.faults;
     part.latency.add(block.latency);
     if (++part.workers == options.threads) wake();
 }
@@ -278,6 +294,7 @@ LoadResult Crew::run() {
 task<void> Crew::supervise() {
     scope helpers;
     helpers.spawn(finish_at_signal(), "signals");
+    helpers.spawn(observer_.attend(*this), "attend");
     for (Member& member : members_) member.start();
     bool gone = false;
     for (std::size_t ended = 0, connected = 0; ended < members_.size();) {
@@ -291,9 +308,7 @@ task<void> Crew::supervise() {
             for (Member& member : members_) member.go(start);
         }
         // Who failed before it was connected holds everybody up.
-        if (!gone && ended > 0) {
-            for (Member& member : members_) member.finish();
-        }
+        if (!gone && ended > 0) finish();
         for (Block& block : news) {
             observer_.measured(block);
             blocks_.push_back(std::move(block));
@@ -308,7 +323,7 @@ task<void> Crew::finish_at_signal() {
     if (came) {
         signals_.take();
         signals_.restore();
-        for (Member& member : members_) member.finish();
+        finish();
     }
     co_await close_descriptor(signals_.release().release());
 }

@@ -163,6 +163,7 @@ task<void> Worker::measure(LoadResult& result) {
         last = read();
         listener_.measured({.length = last.time - begun,
                             .messages = last.messages - before,
+                            .faults = driver_->faults().all(),
                             .latency = traffic_.corrected().buckets()});
         result.corrected.add(traffic_.corrected());
         result.uncorrected.add(traffic_.uncorrected());

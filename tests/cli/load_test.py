@@ -7,6 +7,7 @@ Usage: load_test.py CONFAB
 import json
 import os
 import pathlib
+import pty
 import re
 import signal
 import socket
@@ -71,6 +72,14 @@ class RightServers(unittest.TestCase):
                 self.assertEqual(figures["mode"], "open")
                 self.assertGreater(figures["latency"]["count"], 0)
                 self.assertGreater(figures["uncorrected_latency"]["count"], 0)
+
+    def test_a_profile_sends_what_is_under_it(self):
+        with echo_server() as server:
+            done = load(server.address, "--profile", "0.5:0-2000,0.5:2000", "--json", "-")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        figures = json.loads(done.stdout)
+        self.assertLessEqual(figures["messages"], 1501)
+        self.assertEqual(figures["latency"]["count"], figures["uncorrected_latency"]["count"] + figures["never_sent"])
 
     def test_the_histogram_in_the_json_counts_every_message_that_is_measured(self):
         with echo_server() as server:
@@ -345,6 +354,40 @@ class Chat(unittest.TestCase):
         self.assertEqual(self.faults(spoil), {"reordered": 1})
 
 
+class AtATerminal(unittest.TestCase):
+    def test_keys_change_the_rate_and_end_the_load(self):
+        with echo_server() as server:
+            command = [CONFAB, "load", server.address, "--rate", "1000", "--warmup", "0", "--duration", "600"]
+            process_id, descriptor = pty.fork()
+            if process_id == 0:
+                os.execv(command[0], command)
+            with os.fdopen(descriptor, "r+b", buffering=0) as terminal:
+                screen = Reader(Raw(terminal))
+                screen.until(r"rate +\d+ messages/s of 1000 asked")
+                screen.until(r"faults +0")
+                terminal.write(b"\033[A\033[A")
+                screen.until(r"of 1210 asked")
+                terminal.write(b"\033[B")
+                screen.until(r"of 1100 asked")
+                terminal.write(b"q")
+                screen.until(r"It was interrupted")
+                screen.until(r"\n")
+            self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(process_id, 0)[1]), 0)
+
+
+class Raw:
+    """The terminal as Reader wants it."""
+
+    def __init__(self, stream):
+        self.stream = stream
+
+    def fileno(self):
+        return self.stream.fileno()
+
+    def read1(self, size):
+        return self.stream.read(size)
+
+
 class WrongUsage(unittest.TestCase):
     def refused(self, *arguments):
         done = subprocess.run([CONFAB, "load", *arguments], capture_output=True, text=True, timeout=LIMIT_S, check=False,
@@ -361,6 +404,8 @@ class WrongUsage(unittest.TestCase):
         self.assertIn("--churn", self.refused("127.0.0.1:1", "--churn", "--pipeline", "2"))
         self.assertIn("--rooms", self.refused("127.0.0.1:1", "--app", "chat", "--rooms", "26"))
         self.assertIn("--size", self.refused("127.0.0.1:1", "--app", "chat", "--size", "10"))
+        self.assertRegex(self.refused("127.0.0.1:1", "--profile", "10"), r"--profile.*10:0-5000")
+        self.assertIn("--profile", self.refused("127.0.0.1:1", "--profile", "1:5", "--rate", "5"))
         self.assertIn("--duration", self.refused("127.0.0.1:1", "--duration", "0"))
         self.assertRegex(self.refused("127.0.0.1:1", "--slo", "p99"), r"p99<10ms")
         self.assertRegex(self.refused("127.0.0.1:1", "--app", "tea"), r"--app.*echo")

@@ -65,6 +65,21 @@ TEST_CASE("a profile's messages are the area under it") {
     CHECK(profile.when(500 + 2000 + 50) == doctest::Approx(16));
 }
 
+TEST_CASE("a profile is read as it is written") {
+    const auto profile = RateProfile::parse("10:0-5000,30:5000,1.5:20000");
+    REQUIRE(profile.has_value());
+    CHECK(profile->seconds() == doctest::Approx(41.5));
+    CHECK(profile->rate_at(5) == doctest::Approx(2500));
+    CHECK(profile->rate_at(41) == doctest::Approx(20'000));
+    CHECK(!profile->is_constant());
+    CHECK(RateProfile::parse("3:7")->is_constant());
+    CHECK(profile->after_warmup(2).rate_at(7) == doctest::Approx(2500));
+    for (const char* wrong : {"", "10", "10:", ":5", "0:5", "10:5,", "10:5-", "-1:5", "10:5;3:4", "x:1"}) {
+        CAPTURE(wrong);
+        CHECK(!RateProfile::parse(wrong));
+    }
+}
+
 TEST_CASE("a rate that falls to zero leaves nothing due") {
     const RateProfile profile({{.seconds = 2, .from = 100, .to = 0}});
     CHECK(profile.when(100) == doctest::Approx(2));
