@@ -2,12 +2,15 @@
 #include <doctest/doctest.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <csignal>
+#include <cstddef>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tests/system/bytes.hpp"
@@ -297,6 +300,29 @@ TEST_CASE("a second SIGTERM does not wait for a client that does not read") {
     } while (!server.child().has_ended_within(std::chrono::milliseconds(20)));
 }
 
+// Has the client owed more than it will ever take, so that it holds up a drain. A moment in which nothing
+// moves is not enough, since a server that has not had its turn looks the same: it has to say, too, that it
+// waits to send.
+void have_owed(ServerProcess& server, Client& client) {
+    const std::string bytes = noise(16UL * 1024 * 1024);
+    std::size_t sent = client.send_until_stuck(bytes);
+    if (!strategy_under_test().serves_in_tasks) return;  // who is no task does not say where it waits
+    const Deadline deadline;
+    while (true) {
+        const auto heard_before = static_cast<std::ptrdiff_t>(server.child().said().size());
+        server.child().signal(SIGUSR1);
+        const std::size_t more = client.send_until_stuck(std::string_view(bytes).substr(sent));
+        sent += more;
+        const std::vector<std::string> said = server.child().said();
+        const bool waits = std::any_of(said.begin() + heard_before, said.end(), [](const std::string& line) {
+            return line.contains("connection (") && line.contains(") waits in send at ");
+        });
+        if (waits && more == 0) return;
+        REQUIRE(sent < bytes.size());
+        REQUIRE(deadline.milliseconds_left() > 0);
+    }
+}
+
 void wait_for_the_cut(ServerProcess& server) {
     server.child().wait_for_said([](const std::string& line) { return line.contains("(--drain-timeout)"); },
                                  "that the drain took too long");
@@ -308,7 +334,7 @@ TEST_CASE(
     "owed") {
     ServerProcess server({.app = "echo", .flags = {"--drain-timeout", "1"}});
     Client stuck(server.address(), {.receive_buffer = 65536});
-    CHECK(stuck.send_until_stuck(noise(16UL * 1024 * 1024)) > 0);
+    have_owed(server, stuck);
     server.child().signal(SIGTERM);
     wait_for_the_cut(server);
     stuck.rest();  // what was on its way, and then an end
@@ -317,7 +343,7 @@ TEST_CASE(
 TEST_CASE("a --drain-timeout of 0 cuts at once whoever is owed something") {
     ServerProcess server({.app = "echo", .flags = {"--drain-timeout", "0"}});
     Client stuck(server.address(), {.receive_buffer = 65536});
-    CHECK(stuck.send_until_stuck(noise(16UL * 1024 * 1024)) > 0);
+    have_owed(server, stuck);
     server.child().signal(SIGTERM);
     wait_for_the_cut(server);
 }
@@ -327,10 +353,10 @@ TEST_SUITE_BEGIN(needs::several_clients);
 TEST_CASE("a drain that one client holds up is none the worse for the others") {
     ServerProcess server({.app = "echo", .flags = {"--drain-timeout", "2"}});
     Client stuck(server.address(), {.receive_buffer = 65536});
+    have_owed(server, stuck);
     Client reader(server.address(), {.receive_buffer = 65536});
     Client idle(server.address());
     const std::string bytes = noise(16UL * 1024 * 1024);
-    CHECK(stuck.send_until_stuck(bytes) > 0);
     CHECK(reader.send_until_stuck(bytes) > 0);
     idle.send("here");
     idle.expect("here");
