@@ -10,8 +10,8 @@
 
 #include "tests/system/children.hpp"
 #include "tests/system/client.hpp"
-#include "tests/system/patience.hpp"
 #include "tests/system/server_process.hpp"
+#include "tests/system/worker_table.hpp"
 
 namespace confab::system_tests {
 namespace {
@@ -65,14 +65,10 @@ TEST_CASE("with --cpu-affinity auto each process serves on its own processors, a
     ServerProcess server(
         {.app = "echo", .flags = {"--cpu-affinity", "auto"}, .strategy = with_processes("2")});
     const auto all_own = [&server] {
-        std::vector<pid_t> processes;
-        const Deadline deadline;
-        do {
-            REQUIRE(deadline.milliseconds_left() > 0);
-            processes = child_pids_of(server.child().pid());
-        } while (processes.size() != 2);  // those that are replaced end soon
+        // Those that are replaced end soon.
+        const auto nobody_retires = [](const Table& table) { return table.size() == 2 && all_ready(table); };
         std::set<std::string> all;
-        for (const pid_t pid : processes) {
+        for (const pid_t pid : pids_of(wait_for_table(server, nobody_retires))) {
             const std::vector<std::string> own = own_processors(pid);
             CHECK(!own.empty());
             all.insert(own.begin(), own.end());
