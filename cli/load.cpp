@@ -208,85 +208,128 @@ CLI::Validator target_check() {
         "TARGET");
 }
 
+CLI::Validator slo_check() {
+    return CLI::Validator(
+        [](const std::string& text) {
+            const auto slo = Slo::parse(text);
+            return slo ? std::string() : text + ": " + slo.error();
+        },
+        "SLO");
+}
+
+CLI::Validator profile_check() {
+    return CLI::Validator(
+        [](const std::string& text) {
+            const auto profile = RateProfile::parse(text);
+            return profile ? std::string() : text + ": " + profile.error();
+        },
+        "PROFILE");
+}
+
+// Puts what `add` adds under a heading of its own in the help.
+template <class Add>
+void group(CLI::App& command, const std::string& heading, Add add) {
+    const std::size_t before = command.get_options().size();
+    add();
+    const std::vector<CLI::Option*> options = command.get_options();
+    for (std::size_t i = before; i < options.size(); ++i) options[i]->group(heading);
+}
+
+void add_shape(CLI::App& command, LoadCommand& load) {
+    add_option(
+        command, "--app", load.app,
+        "What the server does: echo sends all back, upper in capital letters, chat passes lines on to a room")
+        ->check(CLI::IsMember({"echo", "upper", "chat"}));
+    add_option(command, "--connections", load.options.connections, "Connections, up to a million");
+    add_option(command, "--size", load.options.size, "Bytes of a message");
+    add_option(command, "--pipeline", load.options.pipeline, "Messages under way on a connection, at most");
+    command.add_flag("--churn", load.options.churn,
+                     "A connection for each message: connect, send, receive, close");
+    add_option(
+        command, "--rooms", load.options.rooms,
+        "Chat: rooms, the second half as large as the first, the third a third; 1: where the server puts us");
+    add_option(command, "--session", load.options.session,
+               "Chat: lines after which a speaker leaves and comes back; 0: he stays");
+    add_option(
+        command, "--slow-readers", load.options.slow_readers,
+        "Chat: members who hardly read, one a room as far as they go; what becomes of them is no fault");
+}
+
+void add_open_loop(CLI::App& command, LoadCommand& load) {
+    add_option(command, "--rate", load.rate, "Messages a second in all; 0: closed loop")
+        ->check(CLI::Range(0.0, 1e9));
+    add_option(command, "--arrivals", load.arrivals, "constant gaps, or poisson: as from many people")
+        ->check(CLI::IsMember({"constant", "poisson"}));
+    add_option(
+        command, "--profile", load.profile,
+        "Ramps, steps and spikes, such as 10:0-5000,30:5000,1:20000 (seconds:rate or seconds:rate-rate); "
+        "instead of --rate and --duration")
+        ->check(profile_check());
+    add_option(command, "--seed", load.options.seed, "Of what is left to chance");
+}
+
+void add_time(CLI::App& command, LoadCommand& load) {
+    add_option(command, "--duration", load.duration, "Seconds to measure")->check(seconds_check());
+    add_option(command, "--warmup", load.warmup, "Seconds of load before that")->check(seconds_check());
+    add_option(command, "--settle", load.options.settle,
+               "Answers that connections get, on average, before the warm-up");
+    add_option(command, "--count", load.options.count,
+               "Messages after which it ends, warm-up included; 0: only time counts");
+    add_option(command, "--grace", load.grace, "Seconds to wait at the end for what has no answer yet")
+        ->check(seconds_check());
+    add_option(command, "--connect-timeout", load.connect_timeout, "Seconds until a connection is made")
+        ->check(seconds_check());
+}
+
+void add_judgement(CLI::App& command, LoadCommand& load) {
+    add_option(command, "--slo", load.slo_texts,
+               "A promise to judge by, such as p99<10ms or max<1s; repeatable")
+        ->allow_extra_args(false)
+        ->check(slo_check());
+    command.add_flag(
+        "--find-max", load.find_max,
+        "Search the highest --rate (begins there, or at 1000) that holds the --slo; each try lasts "
+        "--duration");
+}
+
+void add_generator(CLI::App& command, LoadCommand& load) {
+    add_option(command, "--threads", load.options.threads, "Threads that generate the load");
+    add_option(command, "--waiting", load.waiting, "How they wait: uring, epoll, poll")
+        ->check(CLI::IsMember({"uring", "epoll", "poll"}));
+    add_option(command, "--pid", load.options.server,
+               "The server's process: its processor time is shown, too")
+        ->check(CLI::Range(0, 1 << 30));
+    add_option(command, "--json", load.json, "Write all figures there, as JSON; -: to the standard output");
+    add_option(command, "--hgrm", load.hgrm, "Write the latencies there, in HdrHistogram's text format");
+}
+
+constexpr const char* explanation =
+    "Closed loop: every connection sends as soon as it is answered. With --rate, open loop: messages are due "
+    "at\n"
+    "that rate whatever the server does, and latency counts from when they were due.\n\n"
+    "  confab load 127.0.0.1:8080                                   how much can it do?\n"
+    "  confab load 127.0.0.1:8080 --rate 5000 --arrivals poisson    how long do people wait?\n"
+    "  confab load 127.0.0.1:8080 --slo 'p99<10ms' --find-max       how many of them can it bear?\n\n"
+    "Exit status: 0 all is well, 1 faults or failure, 2 wrong usage, 3 an --slo missed, 4 too noisy to "
+    "tell.\n"
+    "What the figures mean: docs/benchmarks.md";
+
 }  // namespace
 
 void add_load(CLI::App& program) {
     auto options = std::make_shared<LoadCommand>();
-    CLI::App& command = *program.add_subcommand(
-        "load",
-        "Put a server under load, compare every byte, and measure\n"
-        "Closed loop: every connection sends as soon as it is answered. With --rate, open loop: messages "
-        "are\n"
-        "due at that rate whatever the server does, and latency counts from when they were due.\n"
-        "Exit status: 0 all is well, 1 faults or failure, 2 wrong usage, 3 an --slo missed, 4 too noisy to "
-        "tell.");
+    CLI::App& command =
+        *program.add_subcommand("load", "Put a server under load, compare every byte, and measure");
+    command.footer(explanation);
     add_option(command, "URL", options->target,
                "The server: tcp://HOST:PORT, HOST:PORT, [v6]:PORT or unix:PATH")
         ->required()
         ->check(target_check());
-    add_option(command, "--app", options->app,
-               "What it does: echo sends all back, upper in capital letters, chat passes lines on to a room")
-        ->check(CLI::IsMember({"echo", "upper", "chat"}));
-    add_option(command, "--connections", options->options.connections, "Connections, up to a million");
-    add_option(command, "--size", options->options.size, "Bytes of a message");
-    add_option(command, "--pipeline", options->options.pipeline,
-               "Messages under way on a connection, at most");
-    command.add_flag("--churn", options->options.churn,
-                     "A connection for each message: connect, send, receive, close");
-    add_option(
-        command, "--rooms", options->options.rooms,
-        "Chat: rooms, the second half as large as the first, the third a third; 1: where the server puts us");
-    add_option(
-        command, "--slow-readers", options->options.slow_readers,
-        "Chat: members who hardly read, one a room as far as they go; what becomes of them is no fault");
-    add_option(command, "--session", options->options.session,
-               "Chat: lines after which a speaker leaves and comes back; 0: he stays");
-    add_option(command, "--rate", options->rate, "Open loop: messages a second in all; 0: closed loop")
-        ->check(CLI::Range(0.0, 1e9));
-    add_option(command, "--profile", options->profile,
-               "Open loop: ramps, steps and spikes, such as 10:0-5000,30:5000,1:20000 (seconds:rate or "
-               "seconds:rate-rate); instead of --rate and --duration")
-        ->check(CLI::Validator(
-            [](const std::string& text) {
-                const auto profile = RateProfile::parse(text);
-                return profile ? std::string() : text + ": " + profile.error();
-            },
-            "PROFILE"));
-    add_option(command, "--arrivals", options->arrivals,
-               "Open loop: constant gaps, or poisson, as of many people")
-        ->check(CLI::IsMember({"constant", "poisson"}));
-    add_option(command, "--seed", options->options.seed, "Of what is left to chance");
-    add_option(command, "--duration", options->duration, "Seconds to measure")->check(seconds_check());
-    add_option(command, "--warmup", options->warmup, "Seconds of load before that")->check(seconds_check());
-    add_option(command, "--settle", options->options.settle,
-               "Answers that connections get, on average, before the warm-up");
-    add_option(command, "--count", options->options.count,
-               "Messages after which it ends, warm-up included; 0: only time counts");
-    add_option(command, "--grace", options->grace, "Seconds to wait at the end for what has no answer yet")
-        ->check(seconds_check());
-    add_option(command, "--connect-timeout", options->connect_timeout, "Seconds until a connection is made")
-        ->check(seconds_check());
-    add_option(command, "--threads", options->options.threads, "Threads of the generator");
-    add_option(command, "--waiting", options->waiting, "How they wait: uring, epoll, poll")
-        ->check(CLI::IsMember({"uring", "epoll", "poll"}));
-    add_option(command, "--pid", options->options.server,
-               "The server's process: its processor time is shown, too")
-        ->check(CLI::Range(0, 1 << 30));
-    add_option(command, "--slo", options->slo_texts,
-               "A promise to judge by, such as p99<10ms or max<1s; repeatable. Exit status 3: missed, 4: too "
-               "noisy to tell")
-        ->check(CLI::Validator(
-            [](const std::string& text) {
-                const auto slo = Slo::parse(text);
-                return slo ? std::string() : text + ": " + slo.error();
-            },
-            "SLO"));
-    command.add_flag("--find-max", options->find_max,
-                     "Search the highest --rate (begins there, or at 1000) that holds the --slo; each try "
-                     "lasts --duration");
-    add_option(command, "--json", options->json,
-               "Write all figures there, as JSON; -: to the standard output");
-    add_option(command, "--hgrm", options->hgrm, "Write the latencies there, in HdrHistogram's text format");
+    group(command, "The load", [&] { add_shape(command, *options); });
+    group(command, "Open loop", [&] { add_open_loop(command, *options); });
+    group(command, "Time", [&] { add_time(command, *options); });
+    group(command, "Judgement", [&] { add_judgement(command, *options); });
+    group(command, "Generator and figures", [&] { add_generator(command, *options); });
     command.callback([options] {
         for (const std::string& text : options->slo_texts) options->slos.push_back(*Slo::parse(text));
         load(*options);
