@@ -164,14 +164,16 @@ void Supervisor::start_worker(Place& place, std::optional<WorkerHandle>& into) {
     }
     line.last_end = place.last_end;
     line.restarts = place.workers;
+    std::vector<int> processors;
+    if (!processors_.empty()) {
+        processors = processors_of(processors_, place.number, options_.server.strategy.hosts());
+    }
     const pid_t pid = fork_child();
     if (pid == 0) {
         Fd feed = worker->into_child();
         places_.clear();  // the other workers' sockets
         leaving_.clear();
-        const unsigned threads = options_.server.strategy.hosts();
-        const WorkerOrders orders = orders_for(
-            line, processors_.empty() ? processors_ : processors_of(processors_, place.number, threads));
+        const WorkerOrders orders = orders_for(line, std::move(processors));
         const int status = accepts_itself()
                                ? serve_as_worker(orders, std::move(feed), std::move(workers_end))
                                : serve_as_worker(orders, std::move(listeners_), std::move(workers_end));
