@@ -134,7 +134,10 @@ TEST_CASE("too few descriptors to begin with end the start, with a code and one 
         // 3: it is the processes under it that cannot begin.
         const bool no_processes = strategy_under_test().several_processes && exit.code == 3;
         CHECK(exit == Exit{.code = has_started ? 0 : no_processes ? 3 : 1});
-        if (!has_started) CHECK(child.said().size() == 1);
+        // Of several threads that make rings, one may have made do with less, and said so, before another
+        // failed.
+        const auto is_reason = [](const std::string& line) { return !line.contains("confab: warning: "); };
+        if (!has_started) CHECK(std::ranges::count_if(child.said(), is_reason) == 1);
     }
 }
 
