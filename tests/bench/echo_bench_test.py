@@ -31,7 +31,7 @@ class Baselines(ServerTest):
             figures = json.loads(done.stdout)
             self.assertGreaterEqual(figures["messages"], 1)
             self.assertEqual(figures["errors"], 0)
-            self.assertGreater(figures["server_cpu_seconds"], 0)
+            self.assertGreaterEqual(figures["server_cpu_seconds"], 0)  # it may be less than a tick of the kernel's
             server.end()
             self.assertEqual(server.process.returncode, 0, server.log)
 
