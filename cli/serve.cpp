@@ -64,8 +64,7 @@ struct AppChoice {
 };
 
 AppChoice byte_app(Transform transform) {
-    const auto handler = [transform](Stream& stream) { return answer(stream, transform); };
-    return {.make = [handler](std::uint32_t) { return make_application(handler); }, .transform = transform};
+    return {.make = [transform](std::uint32_t) { return make_byte_app(transform); }, .transform = transform};
 }
 
 AppChoice chat_app(chat::Limits limits, std::size_t connections, const Strategy& strategy) {

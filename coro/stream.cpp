@@ -101,6 +101,10 @@ void Stream::Send::tried(Operation& operation) noexcept {
 bool Stream::Send::goes_on() {
     if (parts.count == 0) [[likely]]
         return false;
+    if (result == -ECANCELED) {  // on its way already: it is not to be lost
+        stream_.outbox_.push(SharedBytes::copy_of(rest()));
+        return false;
+    }
     return (result >= 0 || result == -EAGAIN) && enqueue();
 }
 

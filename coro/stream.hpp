@@ -71,7 +71,9 @@ class Stream {
 
     /// Sends all of `bytes`, which may be lent: returns when they are written, or queued for sending when
     /// little is queued (64 KiB); past that it waits until all is written, which is the back-pressure.
-    /// timed_out: the peer took nothing for the stream's limit. After an error the stream can only be closed.
+    /// timed_out: the peer took nothing for the stream's limit. After an error the stream can only be closed
+    /// - but for operation_canceled of a task that was asked to stop while this waited: then all is written
+    /// or queued.
     [[nodiscard]] Send send(Bytes bytes, std::source_location where = std::source_location::current());
     [[nodiscard]] Send send(std::string_view text,
                             std::source_location where = std::source_location::current());

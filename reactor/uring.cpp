@@ -129,7 +129,8 @@ void UringMechanism::cancel(Operation& operation) {
 }
 
 void UringMechanism::wait(Instant deadline, bool /*posts_expected*/) {
-    released_.clear();
+    // What a job of the last turn released is told of in this one.
+    released_before_ = std::exchange(released_, {});
     accepts_at_once_ = 0;
     if (buffers_) buffers_->publish();
     ring_->submit_and_wait(due_.empty() ? deadline : Instant::min());

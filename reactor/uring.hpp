@@ -131,9 +131,10 @@ class UringMechanism final : public Mechanism {
     UringDescriptors descriptors_;
     ArrivalPool arrivals_;
     JobQueue due_;
-    std::uint64_t with_kernel_ = 0;                 // entries whose last completion is to come
-    std::vector<std::vector<std::byte>> released_;  // what releases lend, in this turn
-    unsigned accepts_at_once_ = 0;                  // in this turn
+    std::uint64_t with_kernel_ = 0;                        // entries whose last completion is to come
+    std::vector<std::vector<std::byte>> released_;         // what releases lend: since the last wait
+    std::vector<std::vector<std::byte>> released_before_;  // and since the one before
+    unsigned accepts_at_once_ = 0;                         // in this turn
     bool ending_ = false;
 };
 

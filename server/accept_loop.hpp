@@ -23,6 +23,7 @@ class SlotQueue {
     /// Takes a slot, waiting for one if need be (which is said on stderr). False: the task was asked to stop.
     task<bool> take();
     void give_back() { slots_.give_back(); }
+    void move_in() { slots_.move_in(); }
     bool shared_between_processes() const { return slots_.shared_between_processes(); }
 
   private:

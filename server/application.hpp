@@ -28,8 +28,9 @@ class Worker {
     virtual task<void> serve(Stream& stream) = 0;
 
     /// Goes on with a connection that such a worker has given away, whichever reactor, process or program it
-    /// belonged to. `traveller.unsent` has been queued, and `traveller.connection` is the stream's; the rest
-    /// is for this. Otherwise as `serve`. By default nothing travels, and this throws std::logic_error.
+    /// belonged to. `traveller.unsent` has been queued, for this to flush, and `traveller.connection` is the
+    /// stream's; the rest is for this. Otherwise as `serve`. By default nothing travels, and this throws
+    /// std::logic_error.
     virtual task<void> resume(Stream& stream, Traveller traveller);
 
     /// For a handler that ends because it was asked to with StopReason::moved: `state` is all that `resume`
@@ -56,6 +57,9 @@ class Application {
     virtual ~Application() = default;
 
     virtual std::unique_ptr<Worker> make_worker(Reactor& reactor) = 0;
+
+    /// Whether its workers give connections away when they are asked to (Worker::give_away).
+    virtual bool travels() const { return false; }
 };
 
 /// What to do with one connection, where nothing is shared between connections: see Worker::serve.

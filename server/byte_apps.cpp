@@ -1,5 +1,10 @@
 #include "server/byte_apps.hpp"
 
+#include <span>
+#include <string>
+#include <system_error>
+#include <utility>
+
 namespace confab {
 
 void leave_as_is(LentBytes /*bytes*/) {}
@@ -19,6 +24,70 @@ task<void> answer(Stream& stream, Transform transform) {
         const Sent sent = co_await stream.send(*bytes);
         if (!sent) co_return;
     }
+}
+
+namespace {
+
+class ByteWorker final : public Worker {
+  public:
+    explicit ByteWorker(Transform transform) : transform_(transform) {}
+    task<void> serve(Stream& stream) override { return answer_or_depart(stream, nullptr); }
+    task<void> resume(Stream& stream, Traveller traveller) override {
+        return answer_or_depart(stream, std::make_unique<Traveller>(std::move(traveller)));
+    }
+
+  private:
+    // What a traveller's state holds is owed as it is; what it had received is not looked at yet.
+    task<void> answer_or_depart(Stream& stream, std::unique_ptr<Traveller> traveller) {
+        if (traveller) {
+            stream.outbox().flush(stream.limits().send);
+            std::string owed = std::move(traveller->state);
+            transform_(std::as_writable_bytes(std::span(traveller->received)));
+            owed += traveller->received;
+            const bool at_end = traveller->at_end;
+            traveller.reset();
+            if (TaskContext::current()->stop_reason() == StopReason::moved) co_return give_away(stream, owed);
+            const Sent sent = co_await stream.send(owed);
+            if (!sent && !moves(sent.error())) co_return;
+            if (at_end) co_return;
+        }
+        while (true) {
+            const Received bytes = co_await stream.receive();
+            if (!bytes) co_return moves(bytes.error()) ? give_away(stream, {}) : void();
+            if (bytes->empty()) co_return;
+            transform_(*bytes);
+            // Once asked to go, it could not tell whether a send has queued anything.
+            if (moves(std::make_error_code(std::errc::operation_canceled)))
+                co_return give_away(stream, std::string(as_text(*bytes)));
+            const Sent sent = co_await stream.send(*bytes);
+            if (!sent) co_return moves(sent.error()) ? give_away(stream, {}) : void();
+        }
+    }
+
+    static bool moves(const std::error_code& error) {
+        return error == std::errc::operation_canceled &&
+               TaskContext::current()->stop_reason() == StopReason::moved;
+    }
+
+    const Transform transform_;
+};
+
+class ByteApplication final : public Application {
+  public:
+    explicit ByteApplication(Transform transform) : transform_(transform) {}
+    std::unique_ptr<Worker> make_worker(Reactor& /*reactor*/) override {
+        return std::make_unique<ByteWorker>(transform_);
+    }
+    bool travels() const override { return true; }
+
+  private:
+    const Transform transform_;
+};
+
+}  // namespace
+
+std::unique_ptr<Application> make_byte_app(Transform transform) {
+    return std::make_unique<ByteApplication>(transform);
 }
 
 }  // namespace confab

@@ -39,9 +39,9 @@ task<void> farewell(Stream& stream) {
 }
 
 // Takes the connection apart. What is owed is kept in order: what the kernel has not taken by now travels.
-task<void> depart(Stream& stream, std::string state, const std::function<void(Traveller)>& departed) {
+task<void> depart(Stream& stream, Traveller traveller, const std::function<void(Traveller)>& departed) {
     const shield undisturbed;
-    Traveller traveller{.state = std::move(state), .at_end = stream.at_end()};
+    traveller.at_end = stream.at_end();
     stream.outbox().pause();
     const Sent paused = co_await stream.flush();
     if (!paused) {
@@ -71,7 +71,8 @@ Connection::Connection(scope& owner, const Place& place, Traveller& traveller)
       place_(place),
       stream_(owner.reactor(), traveller.connection.release(), place.limits) {
     stream_.outbox().push(SharedBytes::copy_of(as_bytes(traveller.unsent)));
-    body_ = place.worker.resume(stream_, std::move(traveller));
+    body_ =
+        traveller.begun ? place.worker.resume(stream_, std::move(traveller)) : place.worker.serve(stream_);
 }
 
 Connection::Connection(scope& owner, const Place& place, int fd)
@@ -84,15 +85,23 @@ void Connection::settle(bool started) noexcept {
     if (started) log_failure();
     if (state_ == State::running) {
         state_ = State::returned;
-        auto given_away = place_.worker.take_given_away(stream_);
-        body_ = given_away && place_.departed ? depart(stream_, std::move(*given_away), place_.departed)
-                                              : farewell(stream_);
+        auto traveller = departing(started);
+        body_ = traveller ? depart(stream_, std::move(*traveller), place_.departed) : farewell(stream_);
         resume(body());
         return;
     }
     if (place_.slots != nullptr) place_.slots->give_back();
     leave(nullptr);
     block_cache::destroy(this);
+}
+
+// What becomes of it if it is to go on elsewhere. One that was asked to before it had begun begins there.
+std::optional<Traveller> Connection::departing(bool started) {
+    if (!place_.departed) return std::nullopt;
+    if (!started && stop_reason() == StopReason::moved) return Traveller{.begun = false};
+    auto state = place_.worker.take_given_away(stream_);
+    if (!state) return std::nullopt;
+    return Traveller{.state = std::move(*state)};
 }
 
 void Connection::log_failure() noexcept {

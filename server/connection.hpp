@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 
 #include "coro/scope.hpp"
 #include "coro/stream.hpp"
@@ -43,6 +44,7 @@ class Connection final : public ScopedTask {
 
     std::coroutine_handle<> body() noexcept override { return body_.handle(); }
     void settle(bool started) noexcept override;
+    std::optional<Traveller> departing(bool started);
     void log_failure() noexcept;
 
     const Place& place_;

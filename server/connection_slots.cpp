@@ -27,6 +27,12 @@ bool ConnectionSlots::count_in() {
     return true;
 }
 
+void ConnectionSlots::move_in() {
+    const MutexLock lock(mutex_);
+    ++taken_;
+    if (others_.here != nullptr) others_.here->fetch_add(1, std::memory_order_seq_cst);
+}
+
 void ConnectionSlots::acknowledge(Asker& asker) {
     const MutexLock lock(mutex_);
     asker.state_ = Asker::State::quiet;

@@ -53,6 +53,8 @@ class ConnectionSlots {
     void acknowledge(Asker& asker);
     void forget(Asker& asker);
     void give_back();
+    /// Takes a slot for a connection that another process has counted until now, whatever the bound.
+    void move_in();
 
   private:
     bool count_in() CONFAB_REQUIRES(mutex_);

@@ -42,6 +42,10 @@ Ledger ServerContext::ledger() {
     return shared.ledger;
 }
 
+void Host::adopt(Traveller /*traveller*/) {
+    throw std::logic_error("connections of this strategy do not travel");
+}
+
 std::unique_ptr<Host> make_host(HostContext& context, Transform callback_transform) {
     if (context.strategy.threads.count == ThreadCount::each) return make_thread_host(context);
     if (context.strategy.callbacks) return make_callback_host(context, callback_transform);

@@ -15,6 +15,7 @@
 #include "server/connection_slots.hpp"
 #include "server/server.hpp"
 #include "server/strategy.hpp"
+#include "server/traveller.hpp"
 
 namespace confab {
 
@@ -72,8 +73,12 @@ class Host {
 
     // Any thread; once `begun` was called. Without effect when `serve` has returned.
 
-    /// Stops accepting; `serve` returns when the connections have ended by themselves. Once.
-    virtual void retire() = 0;
+    /// Stops accepting; `serve` returns when the connections have ended by themselves, or have been taken
+    /// over by `hand_over`, if there is one; it is called on the host's thread. Once.
+    virtual void retire(HandOver hand_over) = 0;
+
+    /// Goes on with a connection that another process gave away. Only where Strategy::connections_travel.
+    virtual void adopt(Traveller traveller);
 
     /// Stops accepting, has the connections end, and `serve` return. Once.
     virtual void drain() = 0;

@@ -51,6 +51,7 @@ struct Server::Running {
     std::atomic<std::size_t> threads_left = 0;
     Fd end;  // an eventfd(2)
     std::vector<HostThread> threads;
+    std::size_t adopted = 0;
     bool retiring = false;
     bool draining = false;
 };
@@ -135,11 +136,16 @@ void Server::wait_until_begun() {
     if (failure) std::rethrow_exception(failure);
 }
 
-void Server::retire() {
+void Server::retire(const HandOver& hand_over) {
     if (std::exchange(running_->retiring, true)) return;
     for (const Running::HostThread& slot : running_->threads) {
-        if (slot.begun_well) slot.host->retire();
+        if (slot.begun_well) slot.host->retire(hand_over);
     }
+}
+
+void Server::adopt(Traveller traveller) {
+    const std::size_t turn = running_->adopted++ % running_->threads.size();
+    running_->threads[turn].host->adopt(std::move(traveller));
 }
 
 void Server::drain() {

@@ -13,6 +13,7 @@
 #include "server/connection_slots.hpp"
 #include "server/listeners.hpp"
 #include "server/strategy.hpp"
+#include "server/traveller.hpp"
 
 namespace confab {
 
@@ -69,10 +70,15 @@ class Server {
     /// The addresses that are listened on, with real ports, in the order of the options.
     const std::vector<Endpoint>& addresses() const { return addresses_; }
     const Strategy& strategy() const { return options_.strategy; }
+    const Application& application() const { return application_; }
 
-    /// Stops accepting, and lets the connections end by themselves. One thread does this and `drain`; once
-    /// started.
-    void retire();
+    /// Stops accepting. With `hand_over`, which any of its threads may call, the connections go where that
+    /// sends them, if the application knows how; what is left ends by itself. One thread does this, `adopt`
+    /// and `drain`; once started.
+    void retire(const HandOver& hand_over = {});
+    /// Goes on with a connection that another process gave away. Requires: Strategy::connections_travel. When
+    /// all has ended here it is closed.
+    void adopt(Traveller traveller);
 
     /// Stops accepting and has every connection end: what is owed is sent first.
     void drain();

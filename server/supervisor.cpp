@@ -13,6 +13,7 @@
 #include <system_error>
 #include <utility>
 
+#include "pools/connection.hpp"
 #include "server/processors.hpp"
 #include "server/worker_table.hpp"
 
@@ -154,10 +155,16 @@ void Supervisor::start_worker(Place& place, std::optional<WorkerHandle>& into) {
     WorkerLine& line = scoreboard_.take();
     std::optional<WorkerHandle> worker;
     Fd workers_end;
+    Fd heirs_end;
     try {
         auto [own_end, other_end] = make_control();
         workers_end = std::move(other_end);
         worker.emplace(line, std::move(own_end), accepts_itself() ? feed::make() : feed::Pair{});
+        if (options_.server.strategy.connections_travel()) {
+            auto [own, heirs] = make_two_way_pipe();
+            heirs_end = own.release();
+            worker->set_inheritance(heirs.release());
+        }
     } catch (const std::system_error& failure) {
         scoreboard_.give_back(line);
         return no_worker(place, failure);
@@ -171,12 +178,15 @@ void Supervisor::start_worker(Place& place, std::optional<WorkerHandle>& into) {
     const pid_t pid = fork_child();
     if (pid == 0) {
         Fd feed = worker->into_child();
+        WorkerOrders orders = orders_for(line, std::move(processors));
+        orders.heirs_end = std::move(heirs_end);
+        if (&into == &place.successor) orders.inheritance = place.worker->take_inheritance();
         places_.clear();  // the other workers' sockets
         leaving_.clear();
-        const WorkerOrders orders = orders_for(line, std::move(processors));
-        const int status = accepts_itself()
-                               ? serve_as_worker(orders, std::move(feed), std::move(workers_end))
-                               : serve_as_worker(orders, std::move(listeners_), std::move(workers_end));
+        const int status =
+            accepts_itself()
+                ? serve_as_worker(std::move(orders), std::move(feed), std::move(workers_end))
+                : serve_as_worker(std::move(orders), std::move(listeners_), std::move(workers_end));
         std::_Exit(status);
     }
     if (pid < 0) {

@@ -40,9 +40,9 @@ namespace confab {
 /// cannot begin, the start has failed.
 ///
 /// A worker that is replaced as planned (SIGHUP, recycling) goes on until its successor is ready; then it
-/// retires: it accepts no more, and has `retire_limit` for the connections it holds, then `drain_limit` to
-/// drain. One successor at a time is on its way. One that never becomes ready changes nothing: the old worker
-/// stays.
+/// retires: it accepts no more, gives the successor what connections can travel (server/traveller.hpp), and
+/// has `retire_limit` for the others, then `drain_limit` to drain. One successor at a time is on its way. One
+/// that never becomes ready changes nothing: the old worker stays.
 class Supervisor {
   public:
     /// Opens the listeners; throws as Server::start does. `manager` outlives it. Requires: the program has
@@ -109,7 +109,7 @@ class Supervisor {
     void start_replacement();
     void promote_successor(Place& place);
     void roll_back(Place& place, const std::string& why);
-    void retire(WorkerHandle worker);
+    void retire(WorkerHandle worker, bool bequeaths);
     void inspect();
     void inspect_use(Place& place);
 

@@ -47,7 +47,7 @@ void Supervisor::add_place() { places_.push_back({.number = static_cast<std::uin
 void Supervisor::remove_place() {
     Place& place = places_.back();
     for (auto* const worker : {&place.worker, &place.successor}) {
-        if (*worker) retire(std::move(**worker));
+        if (*worker) retire(std::move(**worker), false);
     }
     places_.pop_back();
 }
@@ -70,7 +70,7 @@ void Supervisor::start_replacement() {
     manager_.say_ready();
 }
 
-// The old one goes on until this moment. Its connections end with it.
+// The old one goes on until this moment. Its connections move over, or end with it.
 void Supervisor::promote_successor(Place& place) {
     if (!place.successor || place.successor->state() != WorkerLine::State::ready) return;
     WorkerHandle old = std::move(*place.worker);
@@ -78,13 +78,13 @@ void Supervisor::promote_successor(Place& place) {
     place.last_end = {.kind = std::exchange(place.replace_for, WorkerEnd::Kind::none)};
     place.worker->line().last_end = place.last_end;
     place.never_ready = place.crashes = 0;
-    retire(std::move(old));
+    retire(std::move(old), true);
 }
 
 // What has not been taken up of what it was given goes to another at once.
-void Supervisor::retire(WorkerHandle worker) {
+void Supervisor::retire(WorkerHandle worker, bool bequeaths) {
     while (auto left = worker.take_back()) intake_.put_back(std::move(*left));
-    worker.retire(options_.retire_limit, options_.drain_limit);
+    worker.retire(options_.retire_limit, options_.drain_limit, bequeaths);
     leaving_.push_back(std::move(worker));
 }
 

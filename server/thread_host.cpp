@@ -83,7 +83,7 @@ class ThreadHost final : public Host {
         context_.add(reactor_.ledger());
     }
 
-    void retire() override { retire_job_.post_to(reactor_); }
+    void retire(HandOver /*hand_over*/) override { retire_job_.post_to(reactor_); }
     void drain() override { drain_job_.post_to(reactor_); }
     void post(Job& job) override { reactor_.post(job); }
 

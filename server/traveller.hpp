@@ -1,6 +1,7 @@
 // Public: a connection on its way to another reactor, process or program.
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include "pools/fd.hpp"
@@ -16,11 +17,15 @@ struct Traveller {
     std::string received{};  ///< came from the peer, and was not looked at
     std::string unsent{};    ///< owed to the peer
     bool at_end = false;     ///< the peer's end of stream was received
+    bool begun = true;       ///< false: nobody has served it yet, all but the descriptor is empty
 
     template <class Archive>
     void serialize(Archive& archive) {
-        archive(connection, state, received, unsent, at_end);
+        archive(connection, state, received, unsent, at_end, begun);
     }
 };
+
+/// Sends a connection on. False: nobody takes it, and it stays as it is.
+using HandOver = std::function<bool(Traveller&)>;
 
 }  // namespace confab

@@ -77,11 +77,12 @@ void WorkerHandle::ask_for_trees() {
     }
 }
 
-void WorkerHandle::retire(Clock::duration limit, Clock::duration drain_limit) {
+void WorkerHandle::retire(Clock::duration limit, Clock::duration drain_limit, bool bequeaths) {
     line_->state = State::retiring;
     until_ = Clock::now() + limit;
     drain_limit_ = drain_limit;
-    tell(Word::retire);
+    inheritance_ = Fd();  // its successor has it: with that one alone it is to stand or fall
+    tell(bequeaths ? Word::bequeath : Word::retire);
 }
 
 void WorkerHandle::drain(Clock::duration limit) {
@@ -131,6 +132,7 @@ void WorkerHandle::kill() const { ::kill(pid(), SIGKILL); }
 Fd WorkerHandle::into_child() {
     control_ = Fd();
     feed_.giver = Fd();
+    inheritance_ = Fd();
     return std::move(feed_.taker);
 }
 

@@ -29,6 +29,10 @@ class WorkerHandle {
     /// worker leaves in there goes to another.
     explicit WorkerHandle(WorkerLine& line, Fd control = {}, feed::Pair feed = {});
 
+    /// The end of a connection (pools) over which it can bequeath its own to a successor, which takes it.
+    void set_inheritance(Fd end) { inheritance_ = std::move(end); }
+    Fd take_inheritance() { return std::move(inheritance_); }
+
     /// It has been forked.
     void forked(pid_t pid, std::uint32_t place);
 
@@ -52,7 +56,8 @@ class WorkerHandle {
     /// Has it print its task trees.
     void ask_for_trees();
     /// Has it accept no more, and end when its connections have; after `limit` it has `drain_limit` to drain.
-    void retire(Clock::duration limit, Clock::duration drain_limit);
+    /// With `bequeaths` its successor gets those that can travel.
+    void retire(Clock::duration limit, Clock::duration drain_limit, bool bequeaths);
     /// Has its connections end; after `limit` it is killed.
     void drain(Clock::duration limit);
     /// Drains or kills it, if what was said above is due.
@@ -84,6 +89,7 @@ class WorkerHandle {
     WorkerLine* line_;
     Fd control_;
     feed::Pair feed_;
+    Fd inheritance_;
     std::string failure_;
     bool failing_ = false;  // what follows on the control socket is the reason
     WorkerEnd::Kind killed_for_ = WorkerEnd::Kind::none;

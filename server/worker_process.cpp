@@ -18,8 +18,12 @@
 #include <string>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "coro/diagnostics.hpp"
+#include "pools/annotated_mutex.hpp"
+#include "pools/connection.hpp"
+#include "pools/serialise.hpp"
 #include "server/feed.hpp"
 #include "server/host.hpp"
 #include "server/processors.hpp"
@@ -45,14 +49,19 @@ class TerminationSignal {
     Fd descriptor_;
 };
 
+// How long a successor may take nothing of what it inherits.
+constexpr auto longest_sending = std::chrono::seconds(5);
+
 // What is left to a worker's first thread while others serve: it hears the supervisor, beats, and sees to the
 // end.
 class WorkerMain {
   public:
-    WorkerMain(Server& server, const WorkerOrders& orders, const Fd& control)
+    WorkerMain(Server& server, WorkerOrders& orders, const Fd& control)
         : server_(server),
           orders_(orders),
           control_(control),
+          heir_(std::move(orders.heirs_end)),
+          predecessor_(std::move(orders.inheritance)),
           interval_(beat_interval(orders.worker_limit)) {}
 
     /// Returns when the server has ended.
@@ -62,7 +71,10 @@ class WorkerMain {
             pollfd watched[] = {
                 {.fd = control_.get(), .events = POLLIN, .revents = 0},
                 {.fd = drained_ ? -1 : terminated.descriptor(), .events = POLLIN, .revents = 0},
-                {.fd = server_.end_descriptor(), .events = POLLIN, .revents = 0}};
+                {.fd = server_.end_descriptor(), .events = POLLIN, .revents = 0},
+                {.fd = predecessor_.closed() ? -1 : predecessor_.descriptor(),
+                 .events = POLLIN,
+                 .revents = 0}};
             const auto timeout = interval_.count() == 0 ? count_every : interval_;
             if (::poll(watched, std::size(watched), static_cast<int>(timeout.count())) < 0)
                 continue;  // EINTR: there is no other reason
@@ -70,6 +82,7 @@ class WorkerMain {
             if (watched[2].revents != 0) return;
             if (watched[1].revents != 0) drain();
             if (watched[0].revents != 0) hear();
+            if (watched[3].revents != 0) inherit();
             beat();
         }
     }
@@ -80,7 +93,8 @@ class WorkerMain {
         const ssize_t heard = ::read(control_.get(), &word, 1);
         if (heard == 0 || (heard < 0 && errno != EINTR && errno != EAGAIN)) supervisor_has_gone();
         if (heard != 1) return;
-        if (word == static_cast<char>(Word::retire)) retire();
+        if (word == static_cast<char>(Word::retire)) server_.retire();
+        if (word == static_cast<char>(Word::bequeath)) bequeath();
         if (word == static_cast<char>(Word::drain)) drain();
         if (word == static_cast<char>(Word::trees)) print_task_trees();
     }
@@ -105,8 +119,45 @@ class WorkerMain {
         if (!held) orders_.line.beats.fetch_add(1, std::memory_order_relaxed);
     }
 
-    // Here is where connections will move to a sibling instead of ending with their worker.
-    void retire() { server_.retire(); }
+    // What a predecessor is still giving away comes first: it does not take long.
+    void bequeath() {
+        if (!predecessor_.closed()) {
+            to_bequeath_ = true;
+            return;
+        }
+        if (!server_.application().travels()) heir_.close();
+        if (heir_.closed()) return server_.retire();
+        server_.retire([this](Traveller& traveller) { return send_on(traveller); });
+    }
+
+    // On any reactor's thread. The successor has nothing else to do on the one that receives, so this is
+    // short; a successor that hangs or has gone gets nothing.
+    bool send_on(Traveller& traveller) {
+        std::vector<std::byte> bytes;
+        std::vector<int> descriptors;
+        byte_writer archive(bytes, &descriptors);
+        serialise(archive, traveller);
+        const MutexLock lock(heir_mutex_);
+        if (heir_.closed()) return false;
+        if (heir_.send_for(longest_sending, bytes, descriptors)) return true;
+        heir_.close();
+        return false;
+    }
+
+    void inherit() {
+        auto message = predecessor_.receive();
+        if (!message) {  // it has ended, and all that it gave away is here
+            predecessor_.close();
+            if (to_bequeath_) bequeath();
+            return;
+        }
+        try {
+            byte_reader archive(message->bytes, message->descriptors);
+            server_.adopt(deserialise<Traveller>(archive));
+        } catch (const serialisation_error& damaged) {
+            spdlog::error("a connection is lost on its way from another process: {}", damaged.what());
+        }
+    }
 
     void drain() {
         drained_ = true;
@@ -116,9 +167,13 @@ class WorkerMain {
     Server& server_;
     const WorkerOrders& orders_;
     const Fd& control_;
+    connection heir_;
+    Mutex heir_mutex_;  // for sending
+    connection predecessor_;
     const std::chrono::milliseconds interval_;
     const Watchdog watchdog_;
     bool held_before_ = false;
+    bool to_bequeath_ = false;
     bool drained_ = false;
 };
 
@@ -130,7 +185,7 @@ void take_identity(const WorkerOrders& orders) {
 }
 
 template <class Start>
-int serve_with(const WorkerOrders& orders, ConnectionSlots::Others others, const Fd& control, Start start) {
+int serve_with(WorkerOrders& orders, ConnectionSlots::Others others, const Fd& control, Start start) {
     try {
         take_identity(orders);
         ServerOptions options = orders.options;
@@ -212,7 +267,7 @@ void end_with(pid_t parent) {
     if (::getppid() != parent) std::_Exit(EXIT_FAILURE);  // it has ended before the kernel was asked
 }
 
-int serve_as_worker(const WorkerOrders& orders, Listeners listeners, Fd control) {
+int serve_as_worker(WorkerOrders orders, Listeners listeners, Fd control) {
     listeners.leave_files();
     ConnectionSlots::Others others{.here = &orders.line.connections,
                                    .served = &orders.line.served,
@@ -221,7 +276,7 @@ int serve_as_worker(const WorkerOrders& orders, Listeners listeners, Fd control)
                       [&](Server& server) { server.start(std::move(listeners)); });
 }
 
-int serve_as_worker(const WorkerOrders& orders, Fd feed, Fd control) {
+int serve_as_worker(WorkerOrders orders, Fd feed, Fd control) {
     ConnectionSlots::Others others{.served = &orders.line.served,
                                    .gone = [&feed] { feed::acknowledge(feed.get()); }};
     return serve_with(orders, std::move(others), control, [&](Server& server) { server.start(feed); });

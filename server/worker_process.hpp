@@ -26,6 +26,8 @@ struct WorkerOrders {
     const std::optional<Identity>& identity;  ///< see RunOptions
     pid_t supervisor;
     std::vector<int> processors;  ///< see ServerOptions
+    Fd heirs_end{};               ///< a connection (pools) to the worker's successor, should it have one
+    Fd inheritance{};             ///< one to its predecessor, if it is one's successor
 
     std::uint32_t number() const { return scoreboard.number_of(line); }
 };
@@ -45,18 +47,19 @@ constexpr std::chrono::milliseconds beat_interval(std::chrono::milliseconds work
 
 /// What is said on the control socket, a byte a word.
 enum class Word : char {
-    ready = 'r',   ///< worker: it accepts
-    failed = 'f',  ///< worker: it cannot begin; the reason follows, to the end
-    hangs = 'h',   ///< worker: a reactor is held; by what follows, to the end
-    retire = 'q',  ///< supervisor: accept no more, and end when the connections have
-    drain = 'd',   ///< supervisor: end in peace
-    trees = 't',   ///< supervisor: print the task trees
+    ready = 'r',     ///< worker: it accepts
+    failed = 'f',    ///< worker: it cannot begin; the reason follows, to the end
+    hangs = 'h',     ///< worker: a reactor is held; by what follows, to the end
+    retire = 'q',    ///< supervisor: accept no more, and end when the connections have
+    bequeath = 'b',  ///< supervisor: the same, and the successor takes over what can travel
+    drain = 'd',     ///< supervisor: end in peace
+    trees = 't',     ///< supervisor: print the task trees
 };
 
 /// Serves what comes to `listeners`, or over `feed`, until told to end, or SIGTERM. When the other end of
 /// `control` has gone, so has the supervisor, and the process ends at once. The exit status for the process.
-int serve_as_worker(const WorkerOrders& orders, Listeners listeners, Fd control);
-int serve_as_worker(const WorkerOrders& orders, Fd feed, Fd control);
+int serve_as_worker(WorkerOrders orders, Listeners listeners, Fd control);
+int serve_as_worker(WorkerOrders orders, Fd feed, Fd control);
 
 /// Serves one connection, on this thread, until it has ended; SIGTERM drains, SIGUSR1 prints the
 /// task tree. Requires: both are blocked.

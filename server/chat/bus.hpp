@@ -109,14 +109,15 @@ class Bus {
     Backlog take_backlog(Slot courier);
     /// Detaches a courier, or a reader of a process that has died.
     void bury(Slot reader);
-    /// Calls `what(slot)` for every reader of that process.
+    /// Calls `what(slot, owner)` for every reader.
     template <class What>
-    void for_readers_of(std::uint32_t process, What what) const {
+    void for_readers(What what) const {
         for (Slot slot = 0; slot < readers_.end(); ++slot) {
-            const ReaderSlot::Owner& owner = readers_[slot].owner;
-            if (owner.attached && owner.process == process) what(slot);
+            if (readers_[slot].owner.attached) what(slot, readers_[slot].owner);
         }
     }
+    /// No two have the same, ever; not 0.
+    std::uint64_t number() const { return number_; }
 
     /// Appends `entry` for nobody yet, and gives its place. Never fails: see overrun, above.
     std::uint64_t append(const Entry& entry);

@@ -41,12 +41,18 @@ Chat::Chat(const ChatMemory& memory, std::uint32_t process, bool spans_processes
     : limits_(memory.limits()),
       parts_(memory.parts()),
       spans_processes_(spans_processes),
+      process_(process),
       mutex_(parts_.head.lock),
       journal_(parts_.head.journal),
       bus_(parts_.bus, journal_, process),
       directory_(parts_.directory, journal_, limits_.empty_room_kept) {
     const Held held(*this);
-    bury(process, Clock::now());  // whoever had this number before
+    parts_.buses[process_] = bus_.number();
+}
+
+Chat::~Chat() {
+    const Held held(*this);
+    parts_.buses[process_] = 0;
 }
 
 // What a process was at when it was killed has not happened.
@@ -65,9 +71,12 @@ void Chat::bury_ended(Instant now) {
     }
 }
 
-// A member at a time, so that whoever is killed over this has buried some. The mark goes last.
+// What was the lost process's; and the couriers that processes sent out which have ended in peace since: they
+// were on their way to the lost one. (Or to another at this very moment: then it costs them their
+// connection.) A member at a time, so that whoever is killed over this has buried some. The mark goes last.
 void Chat::bury(std::uint32_t process, Instant now) {
-    bus_.for_readers_of(process, [this, now](Slot slot) CONFAB_NO_THREAD_SAFETY_ANALYSIS {
+    const auto bury_one = [&](Slot slot, const ReaderSlot::Owner& owner) CONFAB_NO_THREAD_SAFETY_ANALYSIS {
+        if (owner.process != process && owner.bus == parts_.buses[owner.process]) return;
         Slot from = 0;
         for (MemberId id = directory_.member_of(slot, from); id != MemberId{};
              id = directory_.member_of(slot, from)) {
@@ -76,8 +85,9 @@ void Chat::bury(std::uint32_t process, Instant now) {
         }
         bus_.bury(slot);
         journal_.commit();
-    });
-    if (!parts_.ended[process]) return;
+    };
+    bus_.for_readers(bury_one);
+    parts_.buses[process] = 0;
     bus_.wake_all_active();  // whom it had offered news may not know
     parts_.ended[process] = false;
     --parts_.head.ended_processes;

@@ -76,6 +76,8 @@ class Chat {
     Chat(const ChatMemory& memory, std::uint32_t process) : Chat(memory, process, true) {}
     Chat(const Chat&) = delete;
     Chat& operator=(const Chat&) = delete;
+    /// Requires: its readers are detached.
+    ~Chat();
 
     const Limits& limits() const { return limits_; }
     /// True when readers need a bell: others share this chat.
@@ -174,6 +176,7 @@ class Chat {
     const Limits& limits_;
     const ChatMemory::Parts& parts_;
     const bool spans_processes_;
+    const std::uint32_t process_;
     processes::mutex& mutex_;
     Journal journal_ CONFAB_GUARDED_BY(mutex_);
     Bus bus_ CONFAB_GUARDED_BY(mutex_);

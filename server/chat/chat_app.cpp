@@ -92,6 +92,7 @@ bool LineHandler::depart() {
 
 // A connection's handler. `traveller`: null for one that begins here.
 task<void> converse(Hub& hub, Worker& worker, Stream& stream, std::unique_ptr<Traveller> traveller) {
+    if (traveller) stream.outbox().flush(stream.limits().send);
     LineHandler handler(hub, worker, stream);
     Next next = traveller ? handler.resume(*traveller) : handler.begin();
     traveller.reset();
@@ -137,6 +138,7 @@ class ChatApp final : public Application {
     std::unique_ptr<Worker> make_worker(Reactor& reactor) override {
         return std::make_unique<ChatWorker>(chat_, reactor);
     }
+    bool travels() const override { return true; }
 
   private:
     const std::shared_ptr<const ChatMemory> memory_;

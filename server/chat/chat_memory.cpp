@@ -43,6 +43,7 @@ struct Layout {
 
     Stretch<Parts::Head> head = next<Parts::Head>(1);
     Stretch<std::atomic<bool>> ended = next<std::atomic<bool>>(readers(limits));
+    Stretch<std::uint64_t> buses = next<std::uint64_t>(readers(limits));
     Stretch<std::byte> ring = next<std::byte>(bus_capacity(limits));
     Stretch<ReaderSlot> reader_slots = next<ReaderSlot>(readers(limits));
     Stretch<DirectoryMember> members = next<DirectoryMember>(limits.members);
@@ -59,6 +60,7 @@ struct Layout {
         Parts::Head& first = head.in(memory).front();
         return {.head = first,
                 .ended = ended.in(memory),
+                .buses = buses.in(memory),
                 .bus = {.head = first.bus, .ring = ring.in(memory), .readers = reader_slots.in(memory)},
                 .directory = {.head = first.directory,
                               .members = members.in(memory),

@@ -23,7 +23,8 @@ struct ChatMemory::Parts {
         std::atomic<std::uint32_t> ended_processes;  ///< that nobody has buried yet
     };
     Head& head;
-    std::span<std::atomic<bool>> ended;  ///< by process
+    std::span<std::atomic<bool>> ended;  ///< by process: lost, and not buried yet
+    std::span<std::uint64_t> buses;      ///< by process: the number of its Bus; 0 when it has none
     BusMemory bus;
     DirectoryMemory directory;
     BellRinger ringer;

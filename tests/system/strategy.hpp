@@ -19,6 +19,7 @@ inline constexpr const char* several_clients = "several clients at once";
 inline constexpr const char* clients_that_share_a_process = "clients that share a process";
 inline constexpr const char* several_processes = "several processes";
 inline constexpr const char* number_of_processes = "a number of processes";
+inline constexpr const char* travel = "connections that travel";
 inline constexpr const char* chat = "chat";
 inline constexpr const char* chat_with_several_clients = "chat with several clients at once";
 }  // namespace needs
@@ -48,6 +49,9 @@ struct Strategy {
     // True exactly when processes that share a listener take turns at it: the kernel has a queue of those who
     // wait, and who has accepted goes to its end. Others are all woken, and race.
     bool processes_take_turns = false;
+
+    // True exactly when a client's connection goes on in another process when its own is replaced.
+    bool connections_travel = false;
 
     // True exactly when each client has a process of its own, whose descriptors no other uses up.
     bool process_per_client = false;
