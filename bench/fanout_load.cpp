@@ -151,7 +151,7 @@ class Load {
     io_uring_buf_ring* buffers_ = nullptr;
     int freed_buffers_ = 0;
     __kernel_timespec tick_interval_{.tv_sec = 1, .tv_nsec = 0};
-    std::uint64_t deliveries_ = 0, deliveries_at_tick_ = 0, information_ = 0, errors_ = 0;
+    std::uint64_t deliveries_ = 0, heard_at_tick_ = 0, information_ = 0, errors_ = 0;
     std::size_t ready_ = 0;
     int idle_ticks_ = 0;
 };
@@ -437,10 +437,12 @@ void Load::complain(std::size_t index, const char* what, std::string_view text) 
 }
 
 void Load::tick() {
-    idle_ticks_ = deliveries_ == deliveries_at_tick_ ? idle_ticks_ + 1 : 0;
-    deliveries_at_tick_ = deliveries_;
+    const std::uint64_t heard = deliveries_ + information_;  // who joins is told a lot, too
+    idle_ticks_ = heard == heard_at_tick_ ? idle_ticks_ + 1 : 0;
+    heard_at_tick_ = heard;
     if (idle_ticks_ == stalled_seconds) {
-        std::fprintf(stderr, "nothing has been delivered for %d seconds: %zu of %zu members are in, %llu deliveries\n",
+        std::fprintf(stderr,
+                     "nothing has been heard for %d seconds: %zu of %zu members are in, %llu deliveries\n",
                      stalled_seconds, ready_, members_.size(), static_cast<unsigned long long>(deliveries_));
         std::exit(1);
     }
