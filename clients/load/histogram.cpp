@@ -23,7 +23,8 @@ std::uint64_t Histogram::clamp(Duration value) {
 
 std::size_t Histogram::bucket_of(std::uint64_t value) {
     constexpr std::size_t exact_bits = half_bits + 1;
-    const std::size_t shift = std::max<std::size_t>(std::bit_width(value), exact_bits) - exact_bits;
+    const std::size_t shift =
+        std::max(static_cast<std::size_t>(std::bit_width(value)), exact_bits) - exact_bits;
     return (shift << half_bits) + (value >> shift);
 }
 
