@@ -80,6 +80,18 @@ void let_environment_set(CLI::App& program) {
             }
         });
     }
+    // CLI11 2.4 passes over a value that the option does not allow, and says nothing. Here the option does.
+    program.parse_complete_callback([&program] {
+        for (CLI::App* const command : program.get_subcommands()) {
+            for (CLI::Option* const option : command->get_options()) {
+                if (option->get_envname().empty() || option->count() > 0) continue;
+                const char* const value = from_environment(option->get_single_name());
+                if (value == nullptr) continue;
+                option->add_result(value);
+                option->run_callback();
+            }
+        }
+    });
 }
 
 /// What the text of an error leaves out.

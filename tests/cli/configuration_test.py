@@ -175,7 +175,7 @@ class Configuration(unittest.TestCase):
                                       ("--threads", "several", "`each` or a number from 1 to"),
                                       ("--waiting", "patiently", "epoll"),
                                       ("--uring-features", "speed", "multishot"),
-                                      ("--max-connections", "0", "1 to 100000000"),
+                                      ("--max-connections", "0", "range", "100000000"),
                                       ("--max-connections", "many", "whole number"),
                                       ("--max-line", "many", "whole number from 0 up"),
                                       ("--max-line", "-1", "whole number from 0 up"),
