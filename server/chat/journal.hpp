@@ -25,7 +25,7 @@ class Journal {
     /// In the shared memory. Made of zeros.
     struct Memory {
         std::atomic<std::size_t> used;
-        alignas(8) std::array<std::byte, 256 * 1024> bytes;
+        alignas(8) std::array<std::byte, 1024 * 1024> bytes;
     };
 
     /// `memory` lies at the same address in all processes, as does all that is changed: they are forks.
@@ -34,8 +34,8 @@ class Journal {
     Journal& operator=(const Journal&) = delete;
 
     /// `object`, to be changed: it will be as it is now again, unless this is committed. A change between two
-    /// commits touches a bounded number of objects, of some kilobytes in all; when they do not fit the
-    /// process aborts, as it does for a false assertion.
+    /// commits touches a bounded number of objects, of some hundred kilobytes at most (a member in a thousand
+    /// rooms moves house); when they do not fit the process aborts, as it does for a false assertion.
     template <class T>
     T& change(T& object) {
         static_assert(std::is_trivially_copyable_v<T>, "it is copied byte by byte");

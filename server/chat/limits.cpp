@@ -19,7 +19,7 @@ std::string Limits::fault() const {
              outside("--max-queued", bytes_queued, 4 * line_length, many),
              outside("--max-connections", members, 1, 100'000'000),
              outside("--max-rooms", rooms, 1, 100'000'000),
-             outside("--rooms-per-member", rooms_per_member, 1, 100),
+             outside("--rooms-per-member", rooms_per_member, 1, 1000),
              outside("--announced-members", announced_members, 0, many),
              outside("--history-length", history_length, 0, many),
              outside("--rate", lines_per_second, 0, many),
