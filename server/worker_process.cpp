@@ -144,8 +144,11 @@ class WorkerMain {
         return false;
     }
 
+    // Takes what is there and waits for nothing: a predecessor that was stopped in the middle of a message
+    // must not keep this thread from hearing the supervisor.
     void inherit() {
-        auto message = predecessor_.receive();
+        auto message = predecessor_.receive_for(Duration::zero());
+        if (!message && message.error() == connection_error::empty) return;
         if (!message) {  // it has ended, and all that it gave away is here
             predecessor_.close();
             if (to_bequeath_) bequeath();

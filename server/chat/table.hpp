@@ -67,7 +67,6 @@ class Pool : public Table<T> {
         this->change(slot, &T::next_free) = head.free;
         head.free = slot + 1;
     }
-    Slot taken() const { return head_.taken; }
     std::size_t available() const { return this->size() - head_.taken; }
     /// All slots that were ever taken are below this.
     Slot end() const { return head_.next_fresh; }

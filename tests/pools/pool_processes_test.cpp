@@ -60,7 +60,7 @@ int hold(int value) {
 
 int exit_with(int code) { std::exit(code); }
 
-void sleep_for_ever() {
+void begin_and_never_end() {
     ++board->begun;
     while (true) ::pause();
 }
@@ -228,7 +228,7 @@ TEST_CASE("parity 91: closed, a process pool takes nothing and finishes what it 
 TEST_CASE("parity 91: terminated with ten thousand tasks, a process pool drops them and kills what runs") {
     wipe_board();
     process_pool pool({.processes = 2});
-    std::vector<future<void>> running{pool.submit(sleep_for_ever), pool.submit(sleep_for_ever)};
+    std::vector<future<void>> running{pool.submit(begin_and_never_end), pool.submit(begin_and_never_end)};
     std::vector<future<int>> pending;
     for (int i = 0; i < 10000; ++i) pending.push_back(pool.submit(square, i));
     until([] { return board->begun == 2; });
@@ -440,7 +440,7 @@ TEST_CASE("when its launcher is killed a process pool is broken, and nothing han
     wipe_board();
     processes::launcher launcher;
     process_pool pool(launcher, {.processes = 1});
-    const auto running = pool.submit(sleep_for_ever);
+    const auto running = pool.submit(begin_and_never_end);
     until([] { return board->begun == 1; });
     ::kill(launcher.pid(), SIGKILL);
     CHECK(death_of(running));

@@ -13,7 +13,6 @@
 #include <thread>
 #include <vector>
 
-#include "pools/poll_until.hpp"
 #include "pools/processes/forking.hpp"
 #include "pools/processes/process.hpp"
 #include "tests/pools/process_support.hpp"
@@ -26,12 +25,6 @@ using processes::process;
 using processes::shared;
 
 namespace {
-
-void sleep_for_ever() {
-    while (true) ::pause();
-}
-
-bool ends(const Fd& pidfd) { return readable_until(pidfd.get(), deadline_in(patience)); }
 
 int count_descriptors() {
     const std::filesystem::directory_iterator open("/proc/self/fd");

@@ -29,12 +29,6 @@ using processes::shared;
 
 namespace {
 
-void sleep_for_ever() {
-    while (true) ::pause();
-}
-
-bool ends(const Fd& pidfd) { return readable_until(pidfd.get(), deadline_in(patience)); }
-
 int add(int one, int other) { return one + other; }
 
 int wait_for_stop(const std::stop_token& stop, writer begun) {

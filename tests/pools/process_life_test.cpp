@@ -31,10 +31,6 @@ bool is_listed(pid_t pid) {
     return std::ranges::any_of(children, [pid](const auto& child) { return child.pid == pid; });
 }
 
-void sleep_for_ever() {
-    while (true) ::pause();
-}
-
 void no_core_file() {
     const rlimit none{.rlim_cur = 0, .rlim_max = 0};
     ::setrlimit(RLIMIT_CORE, &none);

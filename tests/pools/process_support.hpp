@@ -11,12 +11,21 @@
 
 #include "pools/fd.hpp"
 #include "pools/futex.hpp"
+#include "pools/poll_until.hpp"
 #include "pools/processes/shared_memory.hpp"
 
 namespace confab {
 
 /// Bounds how long a failing test takes; no test's outcome depends on it otherwise.
 inline constexpr auto patience = std::chrono::seconds(60);
+
+/// Until it is killed.
+inline void sleep_for_ever() {
+    while (true) ::pause();
+}
+
+/// Waits for the end of the process behind a pidfd; false: not within the test's patience.
+inline bool ends(const Fd& pidfd) { return readable_until(pidfd.get(), deadline_in(patience)); }
 
 /// A flag that any process sets and any waits for. Made before the fork.
 class Signal {

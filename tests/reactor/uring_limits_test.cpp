@@ -54,6 +54,21 @@ struct Echo {
     iovec part{};
 };
 
+struct Echoes {
+    std::vector<std::unique_ptr<Echo>> echoes;
+    std::vector<int> peers;
+};
+
+Echoes start_echoes(World& world, int connections) {
+    Echoes started;
+    for (int i = 0; i < connections; ++i) {
+        const auto [here, there] = world.pair();
+        started.echoes.push_back(std::make_unique<Echo>(world, here));
+        started.peers.push_back(there);
+    }
+    return started;
+}
+
 }  // namespace
 
 // Past the bound, bytes stay in the sockets, where the peer's own send notices them.
@@ -136,13 +151,7 @@ EVERY_URING("an echo costs few system calls and no allocation once warm") {
     if (world.reactor().traits().lends_scratch) return;  // then each message is received and sent by a call
     constexpr int connections = 50;
     constexpr int rounds = 100;
-    std::vector<int> peers;
-    std::vector<std::unique_ptr<Echo>> echoes;
-    for (int i = 0; i < connections; ++i) {
-        const auto [here, there] = world.pair();
-        echoes.push_back(std::make_unique<Echo>(world, here));
-        peers.push_back(there);
-    }
+    const auto [echoes, peers] = start_echoes(world, connections);
     const Ledger& ledger = world.reactor().ledger();
     const std::string message(64, 'm');
     std::uint64_t calls_before = 0;
@@ -170,13 +179,7 @@ EVERY_URING("many receives that find no buffer in one turn do not each double th
     if (world.reactor().traits().lends_scratch) return;
     constexpr int connections = 50;
     const std::string message(16 * 1024, 'm');
-    std::vector<int> peers;
-    std::vector<std::unique_ptr<Echo>> echoes;
-    for (int i = 0; i < connections; ++i) {
-        const auto [here, there] = world.pair();
-        echoes.push_back(std::make_unique<Echo>(world, here));
-        peers.push_back(there);
-    }
+    const auto [echoes, peers] = start_echoes(world, connections);
     const Ledger& ledger = world.reactor().ledger();
     for (const int peer : peers) send_raw(peer, message);
     while (ledger.bytes_sent < connections * message.size()) world.reactor().turn();
