@@ -16,7 +16,7 @@ class IncludeLaw(unittest.TestCase):
         self.addCleanup(directory.cleanup)
         self.root = pathlib.Path(directory.name)
         for folder in include_law.LAW:
-            self.write(f"{folder}/{folder}.hpp", PUBLIC)
+            self.write(f"{folder}/own.hpp", PUBLIC)
 
     def write(self, file, text):
         path = self.root / file
@@ -39,7 +39,7 @@ class IncludeLaw(unittest.TestCase):
         for folder, below in include_law.LAW.items():
             for other in include_law.LAW:
                 with self.subTest(folder=folder, other=other):
-                    file, text = f"{folder}/a.cpp", f'#include "{other}/{other}.hpp"\n'
+                    file, text = f"{folder}/a.cpp", f'#include "{other}/own.hpp"\n'
                     if other == folder or other in below:
                         self.assert_lawful(file, text)
                     else:
@@ -52,8 +52,8 @@ class IncludeLaw(unittest.TestCase):
                 self.assertNotIn("tests", include_law.LAW[folder])
 
     def test_the_line_is_named(self):
-        found = self.breaches_of("pools/a.cpp", '#include <mutex>\n\n  #  include "coro/coro.hpp"\n')
-        self.assertEqual(found, ['pools/a.cpp:3: "coro/coro.hpp": pools/ may not include coro/'])
+        found = self.breaches_of("pools/a.cpp", '#include <mutex>\n\n  #  include "coro/own.hpp"\n')
+        self.assertEqual(found, ['pools/a.cpp:3: "coro/own.hpp": pools/ may not include coro/'])
 
     def test_headers_are_named_from_the_root(self):
         self.assert_breach("pools/a.cpp", '#include "pools.hpp"\n', "from the root")
@@ -65,7 +65,7 @@ class IncludeLaw(unittest.TestCase):
         self.assert_breach("pools/a.cpp", '#include "pools/absent.hpp"\n', "no such file")
 
     def test_own_headers_are_named_in_quotes(self):
-        self.assert_breach("coro/a.cpp", "#include <pools/pools.hpp>\n", "in quotes")
+        self.assert_breach("coro/a.cpp", "#include <pools/own.hpp>\n", "in quotes")
 
     def test_an_internal_header_stays_in_its_folder(self):
         self.write("reactor/wheel.hpp", "// Internal to reactor: the timers.\n")
@@ -75,6 +75,12 @@ class IncludeLaw(unittest.TestCase):
         self.write("reactor/wheel.hpp", "// Internal to reactor: the timers.\n")
         self.assert_lawful("reactor/a.cpp", '#include "reactor/wheel.hpp"\n')
         self.assert_lawful("tests/reactor/a.cpp", '#include "reactor/wheel.hpp"\n')
+
+    def test_a_folder_in_a_folder_has_a_law_of_its_own(self):
+        self.assert_breach("server/wire/a.cpp", '#include "server/own.hpp"\n', "server/wire/ may not include server/")
+        (self.root / "server/wire/a.cpp").unlink()
+        self.assert_lawful("clients/a.cpp", '#include "server/wire/own.hpp"\n')
+        self.assert_breach("clients/a.cpp", '#include "server/own.hpp"\n', "clients/ may not include server/")
 
     def test_a_header_says_who_may_include_it(self):
         self.assert_breach("pools/a.hpp", "#pragma once\n", "starts with")
