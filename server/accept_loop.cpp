@@ -35,6 +35,12 @@ constexpr std::size_t most_at_the_last_look = 16;
 // Slots that other processes give back are found by looking.
 constexpr Duration look_for_slots_every = std::chrono::milliseconds(20);
 
+// A connection that is left to others is looked at so often, so many times before it is taken after all: they
+// have a tenth of a second to come for it, or do not run at all. Once that has happened, the next ones are
+// taken with the first look, until the others are seen to take some.
+constexpr Duration look_at_others_every = std::chrono::milliseconds(10);
+constexpr unsigned most_looks_at_others = 10;
+
 // While it lives, the reactor is going to hear from outside: of a slot that another one gives back, or of the
 // drain. With nothing else to do it would take its own waiting for a deadlock.
 class Hold {
@@ -121,9 +127,29 @@ Duration AcceptLoop::look_again_after() const {
     return may_be_robbed ? std::chrono::milliseconds(500) : no_limit;
 }
 
+AcceptLoop::AcceptLoop(Source::Kind kind, int source, SlotQueue& slots)
+    : kind_(kind), source_(source), slots_(slots), patience_(most_looks_at_others) {}
+
+// Returns when this process may take one more, or when nobody else takes what is there.
+task<void> AcceptLoop::leave_to_others() {
+    std::uint64_t served = slots_.served_everywhere();
+    for (unsigned looks = 0; looks <= patience_; ++looks) {
+        const auto somebody = co_await poll_events(source_, POLLIN);
+        if (!somebody || slots_.has_share()) co_return;  // what is wrong, accepting says best
+        if (served != slots_.served_everywhere()) {
+            served = slots_.served_everywhere();
+            patience_ = most_looks_at_others;
+            looks = 0;
+        }
+        co_await sleep(look_at_others_every);
+    }
+    patience_ = 1;
+}
+
 task<int> AcceptLoop::next_without_slot() {
     Duration pause = shortest_pause;
     while (true) {
+        if (!slots_.has_share()) co_await leave_to_others();
         const auto accepted = co_await try_next();
         if (accepted) {
             if (pause != shortest_pause) spdlog::info("accepting again");

@@ -25,6 +25,8 @@ class SlotQueue {
     void give_back() { slots_.give_back(); }
     void move_in() { slots_.move_in(); }
     bool shared_between_processes() const { return slots_.shared_between_processes(); }
+    bool has_share() const { return slots_.has_share(); }
+    std::uint64_t served_everywhere() const { return slots_.served_everywhere(); }
 
   private:
     struct FreedJob : Job {
@@ -49,11 +51,15 @@ struct Source {
 };
 
 /// The connections that come from one source, one after the other.
+///
+/// Processes that share a listener take even shares of what comes to it, however the kernel wakes them: one
+/// that has more than its share does not wait for the listener as long as the others come for what is there.
+/// That costs nothing while shares are even, and no more than a look each time somebody comes while they are
+/// not.
 class AcceptLoop {
   public:
     /// `source`, a descriptor of that kind, stays open while this lives.
-    AcceptLoop(Source::Kind kind, int source, SlotQueue& slots)
-        : kind_(kind), source_(source), slots_(slots) {}
+    AcceptLoop(Source::Kind kind, int source, SlotQueue& slots);
 
     /// The next connection, together with a slot for it. Out of descriptors or memory: says so once, leaves
     /// the connections in the source's queue and tries again until it goes on, which it says too. Throws
@@ -67,12 +73,14 @@ class AcceptLoop {
 
   private:
     task<int> next_without_slot();
+    task<void> leave_to_others();
     Duration look_again_after() const;
     task<std::expected<int, std::error_code>> try_next();
 
     Source::Kind kind_;
     int source_;
     SlotQueue& slots_;
+    unsigned patience_;  // looks at a connection that nobody takes, before it is taken after all
 };
 
 }  // namespace confab

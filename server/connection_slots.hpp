@@ -24,6 +24,10 @@ class ConnectionSlots {
         std::atomic<std::uint64_t>* served = nullptr;  ///< those it has ever had
         std::function<std::size_t()> everywhere{};     ///< connections of all processes; none: not shared
         std::function<void()> gone{};                  ///< called for each that has ended; on whatever thread
+        /// Whether this process may take one more, or has its share; none: it may. Any thread.
+        std::function<bool()> has_share{};
+        /// Changes whenever any process takes one. With `has_share`.
+        std::function<std::uint64_t()> served_everywhere{};
     };
 
     explicit ConnectionSlots(std::size_t count) : ConnectionSlots(count, {}) {}
@@ -31,6 +35,11 @@ class ConnectionSlots {
 
     /// True when a slot may become free without anybody here being told.
     bool shared_between_processes() const { return others_.everywhere != nullptr; }
+
+    /// False: one that comes is better left to another process.
+    bool has_share() const { return !others_.has_share || others_.has_share(); }
+    /// See Others. Requires: `has_share` was false.
+    std::uint64_t served_everywhere() const { return others_.served_everywhere(); }
 
     /// One reactor's wish to hear of a free slot: `job` is then posted to it. Must be forgotten before it
     /// dies.

@@ -50,6 +50,24 @@ std::size_t Scoreboard::connections() const {
     return sum;
 }
 
+std::uint64_t Scoreboard::served() const {
+    std::uint64_t sum = 0;
+    for (const WorkerLine& line : lines()) sum += line.served.load(std::memory_order_relaxed);
+    return sum;
+}
+
+bool Scoreboard::has_share(const WorkerLine& own) const {
+    std::size_t workers = 0;
+    std::size_t connections = 0;
+    for (const WorkerLine& line : lines()) {
+        const bool takes_part = line.pid != 0 && line.state == WorkerLine::State::ready;
+        if (!takes_part && &line != &own) continue;
+        ++workers;
+        connections += line.connections.load(std::memory_order_relaxed);
+    }
+    return own.connections.load(std::memory_order_relaxed) * workers * 8 <= connections * 9;
+}
+
 WorkerLine& Scoreboard::take() {
     if (free_.empty()) return lines_[used_->fetch_add(1, std::memory_order_seq_cst)];
     const std::size_t number = free_.top();

@@ -84,6 +84,11 @@ class Scoreboard {
     }
     /// Of all workers.
     std::size_t connections() const;
+    /// Connections that those who serve have ever had; goes down when one of them ends.
+    std::uint64_t served() const;
+    /// True when that worker may take one more connection: it has at most an eighth more than the mean of
+    /// those that are ready. So one of them always may.
+    bool has_share(const WorkerLine& line) const;
 
     // The supervisor only.
 

@@ -272,9 +272,12 @@ void end_with(pid_t parent) {
 
 int serve_as_worker(WorkerOrders orders, Listeners listeners, Fd control) {
     listeners.leave_files();
-    ConnectionSlots::Others others{.here = &orders.line.connections,
-                                   .served = &orders.line.served,
-                                   .everywhere = [&orders] { return orders.scoreboard.connections(); }};
+    ConnectionSlots::Others others{
+        .here = &orders.line.connections,
+        .served = &orders.line.served,
+        .everywhere = [&orders] { return orders.scoreboard.connections(); },
+        .has_share = [&orders] { return orders.scoreboard.has_share(orders.line); },
+        .served_everywhere = [&orders] { return orders.scoreboard.served(); }};
     return serve_with(orders, std::move(others), control,
                       [&](Server& server) { server.start(std::move(listeners)); });
 }

@@ -77,10 +77,6 @@ TEST_SUITE_BEGIN(needs::number_of_processes);
 
 TEST_CASE(
     "clients that come one by one and stay are spread evenly: no process has a fifth more than its share") {
-    if (!strategy_under_test().processes_take_turns) {
-        MESSAGE("SKIPPED: processes that are all woken race, and promise no shares");
-        return;
-    }
     constexpr std::size_t processes = 8;
     const std::size_t count = strategy_under_test().serves_as_many_as_it_has ? processes : 800;
     ServerProcess server({.app = "echo", .strategy = with_processes(std::to_string(processes))});

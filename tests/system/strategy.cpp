@@ -40,8 +40,6 @@ Strategy parse_triple(std::string_view text) {
     strategy.reported_name = processes + "x" + threads + "x" + waiting;
     strategy.several_processes = processes != "1";
     strategy.number_of_processes = strategy.several_processes && processes != "each";
-    strategy.processes_take_turns =
-        strategy.number_of_processes && (waiting == "epoll" || waiting == "uring") && threads != "each";
     strategy.process_per_client = processes == "each";
     strategy.connections_travel = strategy.number_of_processes && threads != "each" && waiting != "blocking";
     return strategy;
@@ -73,7 +71,6 @@ Strategy parse_strategy(std::string_view text) {
         .serves_as_many_as_it_has = text == "threadpool" || text == "prefork" || text == "processpool",
         .several_processes = several,
         .number_of_processes = several && text != "fork",
-        .processes_take_turns = several && text != "fork",
         .connections_travel = text == "hybrid",
         .process_per_client = text == "fork" || text == "prefork" || text == "processpool",
         .reported_name = std::string(text)};

@@ -46,10 +46,6 @@ struct Strategy {
     // True exactly when there is a fixed number of these.
     bool number_of_processes = false;
 
-    // True exactly when processes that share a listener take turns at it: the kernel has a queue of those who
-    // wait, and who has accepted goes to its end. Others are all woken, and race.
-    bool processes_take_turns = false;
-
     // True exactly when a client's connection goes on in another process when its own is replaced.
     bool connections_travel = false;
 
