@@ -12,6 +12,7 @@
 #include "reactor/uring_features.hpp"
 #include "server/byte_apps.hpp"
 #include "server/chat/chat_app.hpp"
+#include "server/handler_work.hpp"
 #include "server/identity.hpp"
 #include "server/run_server.hpp"
 
@@ -21,6 +22,7 @@ namespace {
 
 struct ServeOptions {
     std::string app = "chat";
+    std::string work = "none";
     std::vector<std::string> listen{"127.0.0.1:8080"};
     std::string strategy_name;
     std::string processes;
@@ -63,8 +65,9 @@ struct AppChoice {
     std::function<void(std::uint32_t)> process_lost{};
 };
 
-AppChoice byte_app(Transform transform) {
-    return {.make = [transform](std::uint32_t) { return make_byte_app(transform); }, .transform = transform};
+AppChoice byte_app(const ServeOptions& options, Transform transform) {
+    const Transform whole = with_work(*HandlerWork::parse(options.work), std::move(transform));
+    return {.make = [whole](std::uint32_t) { return make_byte_app(whole); }, .transform = whole};
 }
 
 AppChoice chat_app(chat::Limits limits, std::size_t connections, const Strategy& strategy) {
@@ -79,9 +82,10 @@ AppChoice chat_app(chat::Limits limits, std::size_t connections, const Strategy&
 }
 
 AppChoice make_app(const ServeOptions& options, const Strategy& strategy) {
-    if (options.app == "chat") return chat_app(options.chat, options.connections, strategy);
-    if (options.app == "echo") return byte_app(leave_as_is);
-    return byte_app(to_upper);
+    if (options.app == "echo") return byte_app(options, leave_as_is);
+    if (options.app == "upper") return byte_app(options, to_upper);
+    if (options.work != "none") throw CLI::ValidationError("--work has no use with --app chat");
+    return chat_app(options.chat, options.connections, strategy);
 }
 
 Strategy strategy_from(const ServeOptions& options) {
@@ -227,6 +231,16 @@ void add_serve(CLI::App& program) {
     CLI::App& command = *program.add_subcommand("serve", "Run a server");
     add_option(command, "--app", options->app, "What it serves")
         ->check(CLI::IsMember({"chat", "echo", "upper"}));
+    add_option(
+        command, "--work", options->work,
+        "Echo, upper: what a handler does besides, on the thread that serves: compute:200us, sleep:2ms, "
+        "mixed:20us/20ms (the second for one message in a hundred)")
+        ->check(CLI::Validator(
+            [](const std::string& text) {
+                const auto work = HandlerWork::parse(text);
+                return work ? std::string() : work.error();
+            },
+            "WORK"));
     add_option(command, "--listen", options->listen,
                "host:port, [v6]:port or unix:PATH; repeatable; port 0: any free one")
         ->delimiter(',')

@@ -30,7 +30,7 @@ namespace {
 
 class ByteWorker final : public Worker {
   public:
-    explicit ByteWorker(Transform transform) : transform_(transform) {}
+    explicit ByteWorker(const Transform& transform) : transform_(transform) {}
     task<void> serve(Stream& stream) override { return answer_or_depart(stream, nullptr); }
     task<void> resume(Stream& stream, Traveller traveller) override {
         return answer_or_depart(stream, std::make_unique<Traveller>(std::move(traveller)));
@@ -69,12 +69,12 @@ class ByteWorker final : public Worker {
                TaskContext::current()->stop_reason() == StopReason::moved;
     }
 
-    const Transform transform_;
+    const Transform& transform_;
 };
 
 class ByteApplication final : public Application {
   public:
-    explicit ByteApplication(Transform transform) : transform_(transform) {}
+    explicit ByteApplication(Transform transform) : transform_(std::move(transform)) {}
     std::unique_ptr<Worker> make_worker(Reactor& /*reactor*/) override {
         return std::make_unique<ByteWorker>(transform_);
     }
@@ -87,7 +87,7 @@ class ByteApplication final : public Application {
 }  // namespace
 
 std::unique_ptr<Application> make_byte_app(Transform transform) {
-    return std::make_unique<ByteApplication>(transform);
+    return std::make_unique<ByteApplication>(std::move(transform));
 }
 
 }  // namespace confab

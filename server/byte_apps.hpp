@@ -1,6 +1,7 @@
 // Public: the two handlers that treat a connection as a stream of bytes.
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "coro/stream.hpp"
@@ -9,8 +10,8 @@
 
 namespace confab {
 
-/// Changes bytes in place before they are sent back.
-using Transform = void (*)(LentBytes bytes);
+/// Changes bytes in place before they are sent back. Called on all reactors' threads.
+using Transform = std::function<void(LentBytes bytes)>;
 
 void leave_as_is(LentBytes bytes);
 /// ASCII letters become capitals; every other byte is left as it is, so UTF-8 passes through whole.

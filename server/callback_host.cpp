@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <unordered_set>
+#include <utility>
 
 #include "coro/diagnostics.hpp"
 #include "coro/listener.hpp"
@@ -62,7 +63,7 @@ class CallbackConnection : private Operation, private Outbox {
 class CallbackHost final : public Host {
   public:
     CallbackHost(HostContext& context, Transform transform)
-        : context_(context), reactor_(context.reactor_options), transform_(transform) {}
+        : context_(context), reactor_(context.reactor_options), transform_(std::move(transform)) {}
 
     void serve(Inlet inlet, const std::function<void()>& begun) override {
         context_.warn_once(reactor_);
@@ -184,7 +185,7 @@ void CallbackConnection::close() {
 }  // namespace
 
 std::unique_ptr<Host> make_callback_host(HostContext& context, Transform transform) {
-    return std::make_unique<CallbackHost>(context, transform);
+    return std::make_unique<CallbackHost>(context, std::move(transform));
 }
 
 }  // namespace confab

@@ -48,7 +48,7 @@ void Host::adopt(Traveller /*traveller*/) {
 
 std::unique_ptr<Host> make_host(HostContext& context, Transform callback_transform) {
     if (context.strategy.threads.count == ThreadCount::each) return make_thread_host(context);
-    if (context.strategy.callbacks) return make_callback_host(context, callback_transform);
+    if (context.strategy.callbacks) return make_callback_host(context, std::move(callback_transform));
     return make_task_host(context);
 }
 

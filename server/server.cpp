@@ -60,7 +60,7 @@ Server::Server(ServerOptions options, Application& application, Transform callba
                ConnectionSlots::Others others)
     : options_(std::move(options)),
       application_(application),
-      callback_transform_(callback_transform),
+      callback_transform_(std::move(callback_transform)),
       others_(std::move(others)) {}
 
 Server::~Server() {
