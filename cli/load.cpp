@@ -192,7 +192,7 @@ int find_max(const LoadCommand& command, LoadOptions options, std::FILE* out) {
 
 void load(const LoadCommand& command) {
     const LoadOptions options = options_of(command);
-    make_room_for(options.connections);
+    make_room_for(options.connections + options.bystanders());
     // With the JSON there, nothing else goes to the standard output.
     std::FILE* const out = command.json == "-" ? nullptr : stdout;
     const int status = command.find_max ? find_max(command, options, out) : measure(command, options, out);
@@ -250,9 +250,14 @@ void add_shape(CLI::App& command, LoadCommand& load) {
         "Chat: rooms, the second half as large as the first, the third a third; 1: where the server puts us");
     add_option(command, "--session", load.options.session,
                "Chat: lines after which a speaker leaves and comes back; 0: he stays");
-    add_option(
-        command, "--slow-readers", load.options.slow_readers,
-        "Chat: members who hardly read, one a room as far as they go; what becomes of them is no fault");
+    add_option(command, "--slow-readers", load.options.slow_readers,
+               "Connections that send all they can and hardly read, beside the others; chat: members who "
+               "hardly read, "
+               "one a room as far as they go. What becomes of them is no fault");
+    add_option(command, "--idle", load.options.idle,
+               "Echo, upper: connections beside the others that say something once, before them");
+    add_option(command, "--dribblers", load.options.dribblers,
+               "Echo, upper: connections beside the others that send a byte a second");
 }
 
 void add_open_loop(CLI::App& command, LoadCommand& load) {

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
+#include <vector>
 
 #include "clients/load/dialer.hpp"
 #include "clients/load/faults.hpp"
@@ -25,6 +27,7 @@ struct Wiring {
 struct Attendance {
     std::size_t served = 0;   ///< had an answer
     std::size_t starved = 0;  ///< are connected and never had one: somebody else kept the server busy
+    std::vector<std::uint32_t> answers;  ///< echo, lasting connections: how many each had
 };
 
 /// One worker's share of an application's load. Reactor's thread only.
@@ -41,6 +44,8 @@ class Driver {
 
     /// Set when every connection has been made or refused, and again whenever the last of them is gone.
     event& settled() { return settled_; }
+    /// Does not wait any longer for those that have not been connected: they are welcome later.
+    void wait_no_longer() { pending_ = 0; }
     /// Connections that are open now.
     std::size_t open_connections() const { return open_; }
 
@@ -71,7 +76,7 @@ class Driver {
 
   private:
     void made_or_refused() {
-        if (--pending_ == 0) settled_.set();
+        if (pending_ > 0 && --pending_ == 0) settled_.set();
     }
     void note(const std::string& why) {
         if (first_loss_.empty()) first_loss_ = why;

@@ -33,6 +33,7 @@ class EchoConnection final : Taker {
     Faults faults() const;
     bool is_open() const { return stream_ && stream_->is_open(); }
     bool is_served() const { return served_; }
+    std::uint32_t answers() const { return oldest_; }
 
   private:
     struct Flush : Job {
@@ -131,6 +132,7 @@ class EchoLoad final : public Driver {
         all.served = static_cast<std::size_t>(std::ranges::count_if(lasting_, &EchoConnection::is_served) +
                                               std::ranges::count_if(churning_, &ChurnConnection::is_served));
         all.starved = settings.connections - all.served;
+        for (const EchoConnection& connection : lasting_) all.answers.push_back(connection.answers());
         return all;
     }
 

@@ -27,12 +27,15 @@ std::string LoadOptions::fault() const {
         return "--size times --pipeline: 1 to 4194304 bytes";
     if (size % Pattern::period == 0) return "--size: not a multiple of 65521";
     if (churn && pipeline != 1) return "--churn: a connection carries one message, so no --pipeline";
+    if (idle + dribblers + slow_readers > most_connections)
+        return "--idle, --dribblers, --slow-readers: 1000000 at most";
     if (app == App::chat) {
         if (rooms < 1 || rooms > connections / 2) return "--rooms: at least 1, and two connections for each";
         if (threads > rooms) return "--threads: no more than there are rooms";
         if (size < shortest_line || size > longest_line) return "--size: 32 to 4000 bytes in a line";
         if (pipeline > most_lines) return "--pipeline: no more than 32 lines";
         if (churn) return "--churn: not with --app chat; --session lets members come and go";
+        if (idle > 0 || dribblers > 0) return "--idle, --dribblers: not with --app chat";
         if (slow_readers > rooms) return "--slow-readers: no more than one a room";
     }
     if (duration <= Duration::zero() && count == 0)

@@ -19,14 +19,18 @@ enum class App : std::uint8_t { echo, upper, chat };
 struct LoadOptions {
     App app = App::echo;
     std::size_t connections = 50;
-    std::size_t size = 64;         ///< bytes of a message
-    std::size_t pipeline = 1;      ///< messages under way on a connection, at most
-    bool churn = false;            ///< a connection for each message
-    std::size_t rooms = 1;         ///< chat: 1: where the server puts us; more: load-0, load-1, ...
-    std::size_t slow_readers = 0;  ///< chat: members who hardly read, one a room as far as they go
-    std::uint64_t session = 0;     ///< chat: lines after which a speaker leaves and comes back; 0: he stays
+    std::size_t size = 64;     ///< bytes of a message
+    std::size_t pipeline = 1;  ///< messages under way on a connection, at most
+    bool churn = false;        ///< a connection for each message
+    std::size_t rooms = 1;     ///< chat: 1: where the server puts us; more: load-0, load-1, ...
+    /// Chat: members who hardly read, one a room as far as they go. Otherwise: connections beside the others
+    /// that send all that is taken from them and hardly read.
+    std::size_t slow_readers = 0;
+    std::size_t idle = 0;  ///< not chat: connections beside the others that say something once, before them
+    std::size_t dribblers = 0;  ///< not chat: connections beside the others that send a byte a second
+    std::uint64_t session = 0;  ///< chat: lines after which a speaker leaves and comes back; 0: he stays
     /// Open loop: how many messages are due when. Nothing: closed loop.
-    std::optional<RateProfile> rate;
+    std::optional<RateProfile> rate{};
     Spacing spacing = Spacing::even;
     std::uint64_t seed = 1;
 
@@ -40,6 +44,9 @@ struct LoadOptions {
     std::size_t threads = 1;
     pid_t server = 0;  ///< whose processor time is looked at; 0: nobody's
     Waiting waiting = Waiting::uring;
+
+    /// Connections beside those that are measured.
+    std::size_t bystanders() const { return app == App::chat ? 0 : idle + dribblers + slow_readers; }
 
     /// What cannot be, as a sentence that names the option; empty: all is well.
     std::string fault() const;

@@ -201,6 +201,9 @@ std::string summary(const LoadOptions& options, const LoadResult& result) {
     }
     fmt::format_to(out, "  connections {} served", grouped(result.served));
     if (result.starved > 0) fmt::format_to(out, ", {} never had an answer", grouped(result.starved));
+    if (options.bystanders() > 0)
+        fmt::format_to(out, "; {} of {} bystanders", grouped(result.bystanders),
+                       grouped(options.bystanders()));
     if (result.never_sent > 0) {
         fmt::format_to(out, "; {} messages were due and found no connection free",
                        grouped(result.never_sent));
@@ -246,12 +249,12 @@ std::string json(const LoadOptions& options, const LoadResult& result, std::span
         fmt::format_to(out, ",\"asked_rate\":{:.6f},\"arrivals\":\"{}\"", options.rate->rate_at(0),
                        options.spacing == Spacing::even ? "even" : "poisson");
     }
-    fmt::format_to(out,
-                   ",\"seconds\":{:.6f},\"messages\":{},\"rate\":{:.3f},\"verified_bytes\":{},\"served\":{},"
-                   "\"starved\":{},\"never_sent\":{},\"interrupted\":{},\"errors\":{},\"faults\":{}",
-                   seconds(result.measured), result.messages, result.rate(), result.bytes, result.served,
-                   result.starved, result.never_sent, result.interrupted, result.faults.all(),
-                   json(result.faults));
+    fmt::format_to(
+        out,
+        ",\"seconds\":{:.6f},\"messages\":{},\"rate\":{:.3f},\"verified_bytes\":{},\"served\":{},"
+        "\"starved\":{},\"bystanders\":{},\"never_sent\":{},\"interrupted\":{},\"errors\":{},\"faults\":{}",
+        seconds(result.measured), result.messages, result.rate(), result.bytes, result.served, result.starved,
+        result.bystanders, result.never_sent, result.interrupted, result.faults.all(), json(result.faults));
     if (result.server_known)
         fmt::format_to(out, ",\"server_cpu_seconds\":{:.6f}", seconds(result.server_cpu));
     text += ",\"generator_limits\":[";

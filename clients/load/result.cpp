@@ -7,6 +7,7 @@ namespace confab::load {
 LoadResult& LoadResult::operator+=(const LoadResult& other) {
     measured = std::max(measured, other.measured);
     messages += other.messages;
+    answered += other.answered;
     bytes += other.bytes;
     corrected.add(other.corrected);
     uncorrected.add(other.uncorrected);
@@ -14,6 +15,8 @@ LoadResult& LoadResult::operator+=(const LoadResult& other) {
     never_sent += other.never_sent;
     served += other.served;
     starved += other.starved;
+    answers.insert(answers.end(), other.answers.begin(), other.answers.end());
+    bystanders += other.bystanders;
     health.lateness.add(other.health.lateness);
     health.hiccups.add(other.health.hiccups);
     health.cpu += other.health.cpu;

@@ -32,14 +32,17 @@ struct LoadResult {
     bool open_loop = false;
     Duration measured{};
     std::uint64_t messages = 0;  ///< answered in the measured time
+    std::uint64_t answered = 0;  ///< in all: warm-up and what came afterwards included
     std::uint64_t bytes = 0;     ///< compared, warm-up included
     Histogram corrected;         ///< latency from when messages were due to go
     Histogram
         uncorrected;  ///< latency from when they went; in a closed loop that is the same, and empty here
     Faults faults;
-    std::uint64_t never_sent = 0;  ///< were due, and no connection was free until the end
-    std::size_t served = 0;        ///< connections that had an answer
-    std::size_t starved = 0;       ///< connections that never had one
+    std::uint64_t never_sent = 0;        ///< were due, and no connection was free until the end
+    std::size_t served = 0;              ///< connections that had an answer
+    std::size_t starved = 0;             ///< connections that never had one
+    std::vector<std::uint32_t> answers;  ///< echo, lasting connections: how many each had in all
+    std::size_t bystanders = 0;  ///< were there: the idle have had their one answer, others are connected
     Health health;
     Duration server_cpu{};
     bool server_known = false;  ///< true exactly when `server_cpu` was looked at

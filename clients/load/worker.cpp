@@ -62,6 +62,11 @@ Worker::Worker(Reactor& reactor, const LoadOptions& options, WorkShare share, co
       driver_(
           make_driver(options, share, pattern,
                       {.reactor = reactor, .dialer = dialer_, .injector = injector_, .traffic = traffic_})),
+      bystanders_({.idle = share.part(options.idle),
+                   .dribblers = share.part(options.dribblers),
+                   .slow_readers = options.app == App::chat ? 0 : share.part(options.slow_readers)},
+                  pattern.sent(0, std::min(options.size, pattern.longest())), pattern,
+                  {.reactor = reactor, .dialer = dialer_, .injector = injector_, .traffic = traffic_}),
       hiccup_timer_(reactor) {}
 
 Worker::~Worker() = default;
@@ -73,6 +78,7 @@ void Worker::go(Instant start) {
 
 void Worker::finish() {
     interrupted_ = true;
+    bystanders_.settled().set();
     driver_->settled().set();
     go_.set();
     traffic_.enough().set();
@@ -85,8 +91,10 @@ task<LoadResult> Worker::run() {
     std::exception_ptr failure;
     try {
         tasks.spawn(injector_.pace(), "pace");
+        bystanders_.spawn_all(tasks);
+        co_await bystanders_.settled().wait_for(options_.connect_limit);
         driver_->spawn_all(tasks);
-        co_await driver_->settled().wait();
+        co_await all_connected();
         if (driver_->open_connections() > 0) driver_->settled().clear();
         listener_.connected(*this);
         co_await go_.wait();
@@ -105,12 +113,26 @@ task<LoadResult> Worker::run() {
     const Attendance attendance = driver_->attendance();
     result.served = attendance.served;
     result.starved = attendance.starved;
+    result.answers = attendance.answers;
+    result.bystanders = bystanders_.present();
+    result.answered = traffic_.messages();
     result.first_loss = driver_->first_loss();
     result.health.hiccups.add(hiccups_);
     result.mechanism = reactor_.description();
     result.warning = reactor_.warning();
     result.interrupted = interrupted_;
     co_return result;
+}
+
+// In a chat to be connected is to have been greeted, and some servers never get round to all: as long as they
+// get on, they are waited for.
+task<void> Worker::all_connected() {
+    std::size_t before = options_.connections + 1;
+    while (!driver_->settled().is_set() && driver_->open_connections() != before) {
+        before = driver_->open_connections();
+        co_await driver_->settled().wait_for(options_.connect_limit);
+    }
+    driver_->wait_no_longer();
 }
 
 task<void> Worker::load_and_measure(LoadResult& result) {

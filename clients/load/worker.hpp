@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 
+#include "clients/load/bystanders.hpp"
 #include "clients/load/driver.hpp"
 #include "clients/load/options.hpp"
 #include "clients/load/pattern.hpp"
@@ -58,6 +59,7 @@ class Worker {
     Reading read() const;
     bool is_over() const { return interrupted_ || driver_->settled().is_set() || traffic_.is_enough(); }
     task<void> watch_hiccups();
+    task<void> all_connected();
     task<void> load_and_measure(LoadResult& result);
     task<void> settle();
     task<void> measure(LoadResult& result);
@@ -72,6 +74,7 @@ class Worker {
     Injector injector_;
     Traffic traffic_;
     std::unique_ptr<Driver> driver_;
+    Bystanders bystanders_;
     PreciseTimer hiccup_timer_;
     Histogram hiccups_;
     event go_;

@@ -103,6 +103,25 @@ class RightServers(unittest.TestCase):
         figures = json.loads(done.stdout)
         self.assertEqual((figures["served"], figures["starved"]), (1, 2))
 
+    def test_bystanders_are_there_before_the_load_and_no_part_of_it(self):
+        with echo_server() as server:
+            figures = self.check(server, "--connections", "2", "--idle", "30", "--dribblers", "3", "--slow-readers", "2")
+        self.assertEqual((figures["bystanders"], figures["served"]), (35, 2))
+
+    def test_who_is_idle_may_keep_a_server_from_all_others(self):
+        with echo_server(strategy="sequential") as server:
+            done = load(server.address, "--connections", "2", "--idle", "1", "--grace", "0.1", "--json", "-", seconds=0.2)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        figures = json.loads(done.stdout)
+        self.assertEqual((figures["bystanders"], figures["served"], figures["starved"]), (1, 0, 2))
+
+    def test_a_room_that_is_never_greeted_is_not_waited_for_without_end(self):
+        with Server(CONFAB, "serve", "--app", "chat", "--strategy", "sequential", "--listen", "127.0.0.1:0") as server:
+            done = load(server.address, "--app", "chat", "--connections", "3", "--connect-timeout", "0.2", "--grace", "0.1",
+                        "--json", "-", seconds=0.2)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(json.loads(done.stdout)["starved"], 3)
+
     def test_an_interrupt_ends_the_load_and_keeps_what_there_is(self):
         with echo_server() as server:
             running = subprocess.Popen([CONFAB, "load", server.address, "--duration", "100000", "--warmup", "0"],
