@@ -39,6 +39,7 @@ CLI::Validator whole_number_check() {
 // failures.
 void add_serve(CLI::App& program);
 void add_chat(CLI::App& program);
+void add_compare(CLI::App& program);
 void add_load(CLI::App& program);
 void add_strategies(CLI::App& program);
 

@@ -160,6 +160,7 @@ int main(int argc, char** argv) {
     program.fallthrough();
     confab::cli::add_serve(program);
     confab::cli::add_chat(program);
+    confab::cli::add_compare(program);
     confab::cli::add_load(program);
     confab::cli::add_strategies(program);
     let_environment_set(program);

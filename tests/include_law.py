@@ -33,6 +33,7 @@ THIRD_PARTY = {
     "llhttp.h": ["server/wire/*", "tests/server/*"],
     "doctest/*": ["tests/*"],
     "spdlog/*": ["server/*", "clients/*", "bench/*", "cli/*"],
+    "nlohmann/*": ["bench/compare/*"],
     "CLI/*": ["cli/*"],
     "cereal/*": ["pools/serialise.hpp"],
     "editline/*": ["clients/*"],
