@@ -28,10 +28,7 @@
 #include <new>
 #include <stdexcept>
 
-#include "pools/futex.hpp"
-#include "pools/patience.hpp"
-#include "pools/processes/identity.hpp"
-#include "pools/processes/mutex.hpp"
+#include "pools/processes/channel_parts.hpp"
 
 namespace confab::processes {
 
@@ -44,50 +41,17 @@ enum Closing : std::uint32_t { open, draining, dropping };
 
 constexpr std::uint64_t magic = 0x636f6e6661622031;  // "confab 1"
 constexpr std::size_t alignment = 32;                // of records, so that no head goes around the end
-constexpr std::size_t line = 64;                     // bytes that processors share at once
 
 constexpr std::size_t round_up(std::size_t size) { return (size + alignment - 1) / alignment * alignment; }
 
 }  // namespace
 
 struct byte_channel::Record {
+    static std::size_t size_with(std::size_t message) { return round_up(sizeof(Record) + message); }
+
     std::atomic<std::uint32_t> state;
     std::uint32_t size;  // of the message, which follows
     identity taker;
-};
-
-// Who sleeps, as far as one can know it of processes that may be killed: a number that can be too high, until
-// a wake-up that finds nobody corrects it. The upper half counts those who came, so that nobody who just came
-// is taken off.
-struct byte_channel::WaitList {
-    static constexpr std::uint32_t number = 0xffff;
-    static constexpr std::uint32_t came = 0x10000;
-
-    // Sleeps unless the word is not `seen` any more, or `happened()`. False: it was as long as one may wait
-    // without looking after the dead. What `happened` looks at must be written before `wake` is called.
-    template <class Happened>
-    bool sleep(std::uint32_t seen, Instant deadline, Happened happened) {
-        asleep.fetch_add(came + 1);
-        const Instant check = after(Clock::now(), life_check_interval);
-        const bool is_woken =
-            happened() || futex_wait(word, seen, FutexScope::processes, std::min(deadline, check));
-        std::uint32_t current = asleep.load();
-        while ((current & number) > 0 && !asleep.compare_exchange_weak(current, current - 1)) {
-        }
-        return is_woken;
-    }
-
-    void wake(std::uint32_t count) {
-        std::uint32_t current = asleep.load();
-        if ((current & number) == 0) return;
-        word.fetch_add(1);
-        if (futex_wake(word, count, FutexScope::processes) == 0) {
-            asleep.compare_exchange_strong(current, current & ~number);
-        }
-    }
-
-    FutexWord word = 0;
-    std::atomic<std::uint32_t> asleep = 0;
 };
 
 // What different processes write lies on different lines.
@@ -99,7 +63,9 @@ struct byte_channel::Layout {
     Record& record(std::uint64_t position) {
         return *std::launder(reinterpret_cast<Record*>(bytes() + position % capacity));
     }
-    std::uint64_t after(std::uint64_t position) { return position + size_with_head(record(position).size); }
+    std::uint64_t after(std::uint64_t position) {
+        return position + Record::size_with(record(position).size);
+    }
     std::pair<std::span<std::byte>, std::span<std::byte>> message_at(std::uint64_t position,
                                                                      std::size_t size);
 
@@ -113,14 +79,14 @@ struct byte_channel::Layout {
     const delivery how;
 
     // The putters'. What is not atomic is read, and all is written, with their lock.
-    alignas(line) mutex put_lock;
+    alignas(cache_line) mutex put_lock;
     std::atomic<std::uint64_t> tail = 0;
     std::uint64_t known_head = 0;  // `head` is there or further on
     std::atomic<std::uint32_t> closing = open;
     std::uint64_t dead_putters = 0;
 
     // The getters', in the same way.
-    alignas(line) mutex get_lock;
+    alignas(cache_line) mutex get_lock;
     std::atomic<std::uint64_t> head = 0;
     std::uint64_t next = 0;
     std::uint64_t known_tail = 0;  // `tail` is there or further on
@@ -128,44 +94,9 @@ struct byte_channel::Layout {
     std::uint64_t lost = 0;
     std::uint64_t redelivered = 0;
 
-    alignas(line) WaitList getters;
-    alignas(line) WaitList putters;
-    alignas(line) WaitList joiners;
-};
-
-// Holds the lock of a side, and has put in order what an owner who died left there.
-template <class Recover>
-class byte_channel::Hold {
-  public:
-    Hold(mutex& lock, Recover recover) : lock_(lock), recover_(std::move(recover)) {}
-    Hold(const Hold&) = delete;
-    Hold& operator=(const Hold&) = delete;
-    ~Hold() {
-        if (is_held_) unlock();
-    }
-
-    // False: not by the deadline. Who only tries waits, too, for those in the middle of a call, but not for
-    // ever: they may have been stopped.
-    bool lock(Instant deadline) CONFAB_NO_THREAD_SAFETY_ANALYSIS /* the object is what holds it */ {
-        is_held_ =
-            lock_.try_lock() ||
-            lock_.try_lock_until(deadline == Instant::min() ? confab::after(Clock::now(), life_check_interval)
-                                                            : deadline);
-        if (is_held_ && lock_.previous_owner_died()) {
-            recover_();
-            lock_.recovered();
-        }
-        return is_held_;
-    }
-    void unlock() CONFAB_NO_THREAD_SAFETY_ANALYSIS {
-        is_held_ = false;
-        lock_.unlock();
-    }
-
-  private:
-    mutex& lock_;
-    Recover recover_;
-    bool is_held_ = false;
+    alignas(cache_line) WaitList getters;
+    alignas(cache_line) WaitList putters;
+    alignas(cache_line) WaitList joiners;
 };
 
 auto byte_channel::hold_putters(Layout& all) {
@@ -226,12 +157,10 @@ void byte_channel::Layout::drop_ready() {
 
 // --- Making, attaching, looking ------------------------------------------------------------------------
 
-std::size_t byte_channel::size_with_head(std::size_t size) { return round_up(sizeof(Record) + size); }
-
-byte_channel::byte_channel(std::size_t capacity, delivery how)
-    : memory_(sizeof(Layout) + round_up(capacity)) {
+byte_channel::byte_channel(std::size_t capacity, std::size_t typical_size, delivery how)
+    : memory_(sizeof(Layout) + capacity * Record::size_with(typical_size)) {
     if (capacity == 0) throw std::logic_error("a channel needs room for a message");
-    ::new (memory_.bytes().data()) Layout(round_up(capacity), how);
+    ::new (memory_.bytes().data()) Layout(capacity * Record::size_with(typical_size), how);
 }
 
 byte_channel byte_channel::attach(Fd descriptor) {
@@ -248,12 +177,12 @@ byte_channel::Layout& byte_channel::layout() const {
 }
 
 bool byte_channel::closed() const { return layout().closing != open; }
-std::size_t byte_channel::capacity() const { return layout().capacity; }
 
-std::size_t byte_channel::room() const {
+bool byte_channel::has_room_for(std::size_t size) const {
     Layout& all = layout();
     const std::uint64_t head = all.head;  // first: it may come closer, but never pass the tail
-    return all.capacity - std::min<std::size_t>(all.capacity, all.tail - head);
+    const std::uint64_t used = all.tail - head;
+    return used <= all.capacity && all.capacity - used >= Record::size_with(size);
 }
 
 std::size_t byte_channel::size() const {
@@ -282,14 +211,7 @@ channel_deaths byte_channel::deaths() const {
 // `seen` is the list's word as it was when it was found that there is something to wait for.
 template <class Happened>
 void byte_channel::wait(WaitList& list, std::uint32_t seen, Instant deadline, Happened happened) {
-    thread_local Patience patience;  // one for each kind of wait: each has a `Happened` of its own
-    if (patience.is_worthwhile()) {
-        const bool is_quick =
-            Patience::watch([&] { return list.word.load(std::memory_order_relaxed) != seen || happened(); });
-        patience.learn(is_quick);
-        if (is_quick) return;
-    }
-    if (!list.sleep(seen, deadline, happened)) look_after();
+    if (!list.wait(seen, deadline, happened)) look_after();
 }
 
 // After a time without news: ends what the dead have left undone.
@@ -334,19 +256,10 @@ void byte_channel::tell_of_room(Layout& all, std::uint32_t putters) {
     if (all.closing != open) all.getters.wake(wake_all);
 }
 
-namespace {
-
-// Instant::min() has passed without asking the clock.
-bool is_late(Instant deadline) {
-    return deadline != never && (deadline == Instant::min() || Clock::now() >= deadline);
-}
-
-}  // namespace
-
 bool byte_channel::join_until(Instant deadline) {
     Layout& all = layout();
     while (true) {
-        const std::uint32_t seen = all.joiners.word;
+        const std::uint32_t seen = all.joiners.seen();
         const auto is_done = [&all] {
             const std::uint64_t tail = all.tail;
             return all.head >= tail;
@@ -362,7 +275,7 @@ bool byte_channel::join_until(Instant deadline) {
 std::expected<void, channel_error> byte_channel::put_until(Instant deadline,
                                                            std::span<const std::byte> message) {
     Layout& all = layout();
-    const std::size_t size = size_with_head(message.size());
+    const std::size_t size = Record::size_with(message.size());
     if (size > all.capacity || message.size() > UINT32_MAX) {
         throw std::logic_error("the message is larger than the whole channel");
     }
@@ -373,7 +286,7 @@ std::expected<void, channel_error> byte_channel::put_until(Instant deadline,
         if (all.closing != open) return std::unexpected(channel_error::closed);
         const std::uint64_t tail = all.tail;
         if (all.capacity - (tail - all.known_head) >= size) break;
-        const std::uint32_t seen = all.putters.word;
+        const std::uint32_t seen = all.putters.seen();
         const std::uint64_t head = all.head;
         if (head != std::exchange(all.known_head, head)) continue;
         if (is_late(deadline)) return std::unexpected(channel_error::full);
@@ -395,13 +308,14 @@ std::expected<void, channel_error> byte_channel::put_until(Instant deadline,
     return {};
 }
 
-std::expected<std::uint64_t, channel_error> byte_channel::next(Instant deadline, Reader& reader, bool keeps) {
+std::expected<std::uint64_t, channel_error> byte_channel::next(Instant deadline, message_reader& reader,
+                                                               bool keeps) {
     Layout& all = layout();
     const identity self = identity::mine();
     auto lock = hold_getters(all);
     if (!lock.lock(deadline)) return std::unexpected(channel_error::empty);
     while (true) {
-        const std::uint32_t seen = all.getters.word;
+        const std::uint32_t seen = all.getters.seen();
         const std::uint32_t closing = all.closing;
         if (closing == dropping) return std::unexpected(channel_error::closed);
         if (all.find_ready()) break;
@@ -435,43 +349,17 @@ std::expected<std::uint64_t, channel_error> byte_channel::next(Instant deadline,
     return position;
 }
 
-std::expected<void, channel_error> byte_channel::get_until(Instant deadline, Reader& reader) {
+std::expected<void, channel_error> byte_channel::get_until(Instant deadline, message_reader& reader) {
     const auto position = next(deadline, reader, false);
     if (!position) return std::unexpected(position.error());
     return {};
 }
 
-auto byte_channel::take_until(Instant deadline, Reader& reader) -> std::expected<Taken, channel_error> {
+auto byte_channel::take_until(Instant deadline, message_reader& reader)
+    -> std::expected<Taken, channel_error> {
     const auto position = next(deadline, reader, true);
     if (!position) return std::unexpected(position.error());
     return std::expected<Taken, channel_error>(std::in_place, *this, *position);
-}
-
-namespace {
-
-class ReadBytes final : public byte_channel::Reader {
-  public:
-    explicit ReadBytes(std::vector<std::byte>& into) : into_(into) {}
-    void read(std::span<const std::byte> begin, std::span<const std::byte> end) override {
-        into_.assign(begin.begin(), begin.end());
-        into_.insert(into_.end(), end.begin(), end.end());
-    }
-
-  private:
-    std::vector<std::byte>& into_;
-};
-
-}  // namespace
-
-std::expected<void, channel_error> byte_channel::get_until(Instant deadline, std::vector<std::byte>& into) {
-    ReadBytes reader(into);
-    return get_until(deadline, reader);
-}
-
-auto byte_channel::take_until(Instant deadline, std::vector<std::byte>& into)
-    -> std::expected<Taken, channel_error> {
-    ReadBytes reader(into);
-    return take_until(deadline, reader);
 }
 
 void byte_channel::done(std::uint64_t position) {

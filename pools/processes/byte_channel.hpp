@@ -6,30 +6,16 @@
 #include <expected>
 #include <span>
 #include <utility>
-#include <vector>
 
 #include "pools/channel_error.hpp"
 #include "pools/clock.hpp"
 #include "pools/fd.hpp"
+#include "pools/processes/message.hpp"
 #include "pools/processes/shared_memory.hpp"
 
 namespace confab::processes {
 
-/// What becomes of a message whose taker died before its work was done.
-enum class delivery : std::uint32_t {
-    at_most_once,  ///< it is counted, and its work with what is done: nobody gets a message twice
-    /// The next one to ask gets it, before all that was put later. So when it is closed, getters wait for the
-    /// work of other processes, too, before they are told.
-    at_least_once,
-};
-
-/// What has happened to those who used a channel.
-struct channel_deaths {
-    std::uint64_t putters = 0;      // died in the middle of a put: what they put is not there
-    std::uint64_t getters = 0;      // died in the middle of a get: what they would have got is still there
-    std::uint64_t lost = 0;         // messages whose takers died (at_most_once)
-    std::uint64_t redelivered = 0;  // the same, for at_least_once
-};
+class WaitList;
 
 /// A queue of messages, first in first out, between processes, whatever happens to them.
 /// processes::channel<T> is the same for values; the names and the rules are those of threads::channel, with
@@ -45,18 +31,19 @@ struct channel_deaths {
 /// its work is done, and `delivery` says what becomes of it otherwise. The death of a taker is noticed by
 /// those who wait, within life_check_interval; they look at the takers while they wait.
 ///
-/// Bounds: `capacity` bytes, of which a message needs its own size and at most 55 more; so a message that was
-/// taken counts until it is done. A message that is larger than all of it is std::logic_error.
+/// Its bound is in bytes, of which a message needs its own size and at most 55 more; a message that was taken
+/// counts until it is done. A message that is larger than all of it is std::logic_error.
 ///
 /// Putters and getters have a lock each, so that one of each never wait for one another; a sleeper is woken
 /// by a system call, and nobody else. Who stops a process (SIGSTOP) in the middle of a call stops those who
 /// want the same side; they have their time limits.
 class byte_channel {
   public:
-    class Taken;
+    using Taken = taken_message<byte_channel>;
 
-    /// Throws std::logic_error for a capacity of 0, std::system_error as shared_memory does.
-    explicit byte_channel(std::size_t capacity, delivery how = delivery::at_most_once);
+    /// Has room for `capacity` messages of `typical_size` bytes, more if they are smaller, fewer if they are
+    /// larger. Throws std::logic_error for a capacity of 0, std::system_error as shared_memory does.
+    byte_channel(std::size_t capacity, std::size_t typical_size, delivery how);
     /// The channel that another process made. Throws what shared_memory::attach does, and
     /// std::invalid_argument when that is something else.
     static byte_channel attach(Fd descriptor);
@@ -66,13 +53,10 @@ class byte_channel {
     /// tries.
     std::expected<void, channel_error> put_until(Instant deadline, std::span<const std::byte> message);
 
-    /// Gets the next message; or {closed}; or, after the deadline, {empty}. `into` becomes the message; its
-    /// memory is used again. What making room in it throws leaves the message where it is.
-    std::expected<void, channel_error> get_until(Instant deadline, std::vector<std::byte>& into);
-
+    /// Gets the next message; or {closed}; or, after the deadline, {empty}.
+    std::expected<void, channel_error> get_until(Instant deadline, message_reader& reader);
     /// The same, and the message stays until the guard dies.
-    [[nodiscard]] std::expected<Taken, channel_error> take_until(Instant deadline,
-                                                                 std::vector<std::byte>& into);
+    [[nodiscard]] std::expected<Taken, channel_error> take_until(Instant deadline, message_reader& reader);
 
     /// Waits until the work of every message is done; what `deaths` counts as lost is. False after the
     /// deadline.
@@ -85,32 +69,14 @@ class byte_channel {
 
     /// Messages that can be got; of this moment. Looks at each of them.
     std::size_t size() const;
-    std::size_t capacity() const;
-    /// Of the capacity, what is free; of this moment.
-    std::size_t room() const;
+    /// Whether a message of that size could be put; of this moment.
+    bool has_room_for(std::size_t size) const;
     channel_deaths deaths() const;
-
-    /// For channels of values: reads a message, in two pieces where it goes around the end of the memory,
-    /// with a lock held. What it throws leaves the message where it is.
-    class Reader {
-      public:
-        virtual void read(std::span<const std::byte> begin, std::span<const std::byte> end) = 0;
-
-      protected:
-        ~Reader() = default;
-    };
-    std::expected<void, channel_error> get_until(Instant deadline, Reader& reader);
-    [[nodiscard]] std::expected<Taken, channel_error> take_until(Instant deadline, Reader& reader);
-
-    /// Of `capacity`, what a message of that size needs.
-    static std::size_t size_with_head(std::size_t size);
 
   private:
     struct Layout;
     struct Record;
-    struct WaitList;
-    template <class Recover>
-    class Hold;
+    friend Taken;
 
     explicit byte_channel(shared_memory memory) : memory_(std::move(memory)) {}
     Layout& layout() const;
@@ -120,28 +86,11 @@ class byte_channel {
     void wait(WaitList& list, std::uint32_t seen, Instant deadline, Happened happened);
     void look_after();
     static void tell_of_room(Layout& all, std::uint32_t putters);
-    std::expected<std::uint64_t, channel_error> next(Instant deadline, Reader& reader, bool keeps);
+    std::expected<std::uint64_t, channel_error> next(Instant deadline, message_reader& reader, bool keeps);
     void done(std::uint64_t position);
     void close_to(std::uint32_t closing);
 
     shared_memory memory_;
-};
-
-/// A message whose work is not done until this object dies. It moves, must not outlive its channel, and means
-/// something only in the process that took it: what a fork makes of it there has no effect.
-class [[nodiscard]] byte_channel::Taken {
-  public:
-    Taken(byte_channel& channel, std::uint64_t position) : channel_(&channel), position_(position) {}
-    Taken(Taken&& other) noexcept
-        : channel_(std::exchange(other.channel_, nullptr)), position_(other.position_) {}
-    Taken& operator=(Taken&&) = delete;
-    ~Taken() {
-        if (channel_ != nullptr) channel_->done(position_);
-    }
-
-  private:
-    byte_channel* channel_;  // null: another object has the promise
-    std::uint64_t position_;
 };
 
 }  // namespace confab::processes

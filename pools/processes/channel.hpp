@@ -1,8 +1,10 @@
 // Public: values from process to process.
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <expected>
+#include <functional>
 #include <optional>
 #include <span>
 #include <utility>
@@ -12,12 +14,14 @@
 #include "pools/fd.hpp"
 #include "pools/processes/byte_channel.hpp"
 #include "pools/processes/message_format.hpp"
+#include "pools/processes/sorted_byte_channel.hpp"
 
 namespace confab::processes {
 
-/// A queue of values, first in first out, between processes; pools/processes/byte_channel.hpp says how it is
-/// shared and what it promises when processes die. Values travel as bytes (message_format.hpp): what cannot
-/// does not compile.
+/// A queue of values between processes; `Bytes` says in which order it gives them, how it is shared, what it
+/// promises when processes die, and what its bound is: pools/processes/byte_channel.hpp and, for other orders
+/// than first in, first out, sorted_byte_channel.hpp. Values travel as bytes (message_format.hpp): what
+/// cannot does not compile.
 ///
 ///     processes::channel<std::string> names(100);
 ///     processes::process reader([&] { while (const auto name = names.get()) std::puts(name->c_str()); });
@@ -25,23 +29,24 @@ namespace confab::processes {
 ///     names.close();
 ///
 /// The calls are those of threads::channel. What is not there: `task_done` of one's own, since between
-/// processes it must be known whose work it is: use `take`. And other orders: between processes there is
-/// first in, first out.
-template <message T>
-class channel {
+/// processes it must be known whose work it is: use `take`.
+template <message T, class Bytes>
+class basic_channel {
   public:
     class Taken;
 
-    /// Has room for `capacity` values of `typical_size` bytes, more if they are smaller, fewer if they are
-    /// larger. A value larger than all of it cannot be put: std::logic_error. Throws that, too, for a
-    /// capacity of 0, and std::system_error as shared_memory does.
-    explicit channel(std::size_t capacity, delivery how = delivery::at_most_once,
-                     std::size_t typical_size = sizeof(T))
-        : bytes_(capacity * byte_channel::size_with_head(typical_size), how), typical_size_(typical_size) {}
-    /// The channel that another process made, of values of the same type. Throws what byte_channel::attach
-    /// does.
-    static channel attach(Fd descriptor, std::size_t typical_size = sizeof(T)) {
-        return channel(byte_channel::attach(std::move(descriptor)), typical_size);
+    /// Has room for `capacity` values of `typical_size` bytes. A value larger than all of it cannot be put:
+    /// std::logic_error. Throws that, too, for a capacity of 0, and std::system_error as shared_memory does.
+    /// `order`: what a priority channel compares with, if that is no type of which one is made of nothing.
+    template <class... Order>
+    explicit basic_channel(std::size_t capacity, delivery how = delivery::at_most_once,
+                           std::size_t typical_size = sizeof(T), Order... order)
+        : bytes_(capacity, typical_size, how, std::move(order)...), typical_size_(typical_size) {}
+    /// The channel that another process made, of values of the same type and in the same order. Throws what
+    /// Bytes::attach does.
+    template <class... Order>
+    static basic_channel attach(Fd descriptor, std::size_t typical_size = sizeof(T), Order... order) {
+        return basic_channel(Bytes::attach(std::move(descriptor), std::move(order)...), typical_size);
     }
     const Fd& descriptor() const { return bytes_.descriptor(); }
 
@@ -97,34 +102,71 @@ class channel {
     void close_now() { bytes_.close_now(); }
     bool closed() const { return bytes_.closed(); }
 
-    /// Values that can be got; of this moment, and so are `empty` and `full`. Looks at each.
+    /// Values that can be got; of this moment, and so are `empty` and `full`.
     std::size_t size() const { return bytes_.size(); }
     bool empty() const { return size() == 0; }
     /// No value of the typical size can be put. What was taken and is not done takes its room.
-    bool full() const { return bytes_.room() < byte_channel::size_with_head(typical_size_); }
+    bool full() const { return !bytes_.has_room_for(typical_size_); }
 
     channel_deaths deaths() const { return bytes_.deaths(); }
 
   private:
-    struct Decode final : byte_channel::Reader {
+    struct Decode final : message_reader {
         void read(std::span<const std::byte> begin, std::span<const std::byte> end) override {
             value.emplace(message_format<T>::decode(begin, end));
         }
         std::optional<T> value;
     };
 
-    channel(byte_channel bytes, std::size_t typical_size)
+    basic_channel(Bytes bytes, std::size_t typical_size)
         : bytes_(std::move(bytes)), typical_size_(typical_size) {}
 
-    byte_channel bytes_;
+    Bytes bytes_;
     const std::size_t typical_size_;
 };
 
-/// A value whose work is not done until this object dies. It moves, and must not outlive its channel.
-template <message T>
-class [[nodiscard]] channel<T>::Taken {
+/// Compares values; among equals first in, first out. What comparing or decoding throws leaves the channel as
+/// it was.
+template <message T, std::predicate<const T&, const T&> Compare>
+class priority_byte_channel final : public sorted_byte_channel {
   public:
-    Taken(byte_channel::Taken promise, T value) : promise_(std::move(promise)), value_(std::move(value)) {}
+    /// As sorted_byte_channel.
+    priority_byte_channel(std::size_t capacity, std::size_t typical_size, delivery how, Compare compare = {})
+        : sorted_byte_channel(capacity, typical_size, how), compare_(std::move(compare)) {}
+    static priority_byte_channel attach(Fd descriptor, Compare compare = {}) {
+        return priority_byte_channel(std::move(descriptor), std::move(compare));
+    }
+
+  private:
+    priority_byte_channel(Fd descriptor, Compare compare)
+        : sorted_byte_channel(std::move(descriptor)), compare_(std::move(compare)) {}
+
+    bool is_before(const Message& one, const Message& other) const override {
+        return compare_(message_format<T>::decode(one.bytes(), {}),
+                        message_format<T>::decode(other.bytes(), {}));
+    }
+
+    Compare compare_;
+};
+
+/// First in, first out.
+template <message T>
+using channel = basic_channel<T, byte_channel>;
+
+/// Last in, first out.
+template <message T>
+using lifo_channel = basic_channel<T, lifo_byte_channel>;
+
+/// The least first, by `Compare`, which must say the same in every process; among equals first in, first out.
+/// Values without an order do not compile: give them one.
+template <message T, std::predicate<const T&, const T&> Compare = std::less<>>
+using priority_channel = basic_channel<T, priority_byte_channel<T, Compare>>;
+
+/// A value whose work is not done until this object dies. It moves, and must not outlive its channel.
+template <message T, class Bytes>
+class [[nodiscard]] basic_channel<T, Bytes>::Taken {
+  public:
+    Taken(Bytes::Taken promise, T value) : promise_(std::move(promise)), value_(std::move(value)) {}
 
     T& operator*() { return value_; }
     const T& operator*() const { return value_; }
@@ -132,7 +174,7 @@ class [[nodiscard]] channel<T>::Taken {
     const T* operator->() const { return &value_; }
 
   private:
-    byte_channel::Taken promise_;
+    Bytes::Taken promise_;
     T value_;
 };
 

@@ -1,8 +1,6 @@
 // A process of the chat is killed, at every kind of instruction: the others find all of its change or
 // nothing.
 #include <doctest/doctest.h>
-#include <sys/ptrace.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,6 +15,7 @@
 
 #include "server/chat/chat_memory_parts.hpp"
 #include "tests/server/chat/chat_world.hpp"
+#include "tests/support/kill_after.hpp"
 
 namespace confab::chat {
 namespace {
@@ -73,31 +72,6 @@ class Intruder {
     MemberId id_;
     Name nick_;
 };
-
-// Forks a process that does `what`; from where that calls `begin` it is let run so many instructions, and is
-// killed. False: it got to the end.
-bool kill_after(long instructions, const std::function<void(const std::function<void()>& begin)>& what) {
-    const pid_t pid = ::fork();
-    REQUIRE(pid >= 0);
-    if (pid == 0) {
-        what([] {
-            ::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr);
-            ::raise(SIGSTOP);
-        });
-        std::_Exit(0);
-    }
-    int status = 0;
-    REQUIRE(::waitpid(pid, &status, 0) == pid);
-    REQUIRE(WIFSTOPPED(status));
-    while (WIFSTOPPED(status) && instructions-- > 0) {
-        REQUIRE(::ptrace(PTRACE_SINGLESTEP, pid, nullptr, nullptr) == 0);
-        REQUIRE(::waitpid(pid, &status, 0) == pid);
-    }
-    if (!WIFSTOPPED(status)) return false;
-    ::kill(pid, SIGKILL);
-    REQUIRE(::waitpid(pid, &status, 0) == pid);
-    return true;
-}
 
 // Those that stay, and what they have heard.
 class Survivors {
