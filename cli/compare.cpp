@@ -7,6 +7,7 @@
 #include <random>
 #include <stdexcept>
 
+#include "bench/compare/html_report.hpp"
 #include "bench/compare/runner.hpp"
 #include "bench/compare/text_report.hpp"
 #include "cli/commands.hpp"
@@ -32,7 +33,7 @@ struct CompareCommand {
     double budget_s = 0;
     std::uint64_t seed = 0;
     bool quick = false;
-    std::string json, resume;
+    std::string out, json, resume;
     std::vector<std::string> difference;
 };
 
@@ -141,6 +142,10 @@ int compare_all(const CompareCommand& command, const CLI::App& app) {
                          }});
     std::fputs(text_report(record).c_str(), out);
     if (command.json == "-") std::fputs(to_json(record).c_str(), stdout);
+    if (!command.out.empty()) {
+        write_file(command.out, html_report(record));
+        std::fprintf(out, "the report, with charts: %s\n", command.out.c_str());
+    }
     if (ending == Ending::complete) return 0;
     const std::string how =
         file.empty() || file == "-" ? "" : "; go on with: confab compare --resume " + file;
@@ -173,6 +178,9 @@ void add_options(CLI::App& command, CompareCommand& compare) {
     command.add_flag(
         "--quick", compare.quick,
         "One level of each workload, of W1,W3,W5,W7 unless --workloads says more: within three minutes");
+    add_option(command, "--out", compare.out,
+               "Write a page of HTML there, with charts, that needs nothing else; with --resume of a run "
+               "that is complete, only that");
     add_option(command, "--json", compare.json,
                "Write all figures there, after each block; -: to the standard output, at the end");
     add_option(command, "--resume", compare.resume, "Go on with the run whose figures are there");

@@ -104,6 +104,14 @@ class Dev(unittest.TestCase):
         self.assertIn("no package clang-19", done.stderr)
         self.assertEqual(self.calls("meson"), [])
 
+    def test_what_only_some_tests_need_is_installed_where_there_is_such_a_package(self):
+        self.know_packages("installed", "chromium")
+        self.dev("test")
+        self.assertEqual(self.calls("apt-get"), [])
+        self.know_packages("available")
+        self.dev("test")
+        self.assertRegex(self.calls("apt-get")[0], " chromium$")
+
     def test_sudo_is_for_those_who_are_not_root(self):
         self.know_packages("installed", "meson")
         self.know_packages("available")

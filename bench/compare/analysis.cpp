@@ -4,7 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <random>
+
+#include "bench/compare/text_report.hpp"
 
 namespace confab::compare {
 
@@ -150,8 +151,8 @@ Decision decide(const Record& record, const Table& table) {
     }
     decision.pick = best->contender;
     const Interval& value = best->of(metric).value;
-    decision.why = fmt::format("{}: {:.4g} (95 % sure: {:.4g} to {:.4g}, noise {})", metric.title,
-                               value.value, value.low, value.high, percent(noise));
+    decision.why = fmt::format("{}: {} (95 % sure: {} to {}, noise {})", metric.title, text_of(value.value),
+                               text_of(value.low), text_of(value.high), percent(noise));
     const auto best_figures = figures_of(record, table.place, best->contender, metric);
     for (const Row& row : table.rows) {
         if (&row == best || row.contender == twin || row.cells == 0) continue;

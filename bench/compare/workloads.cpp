@@ -61,7 +61,6 @@ Workload offered_load() {
     for (const int percent : {10, 30, 50, 70, 90, 120}) {
         LoadOptions load = echo(64);
         load.settle = 0;
-        load.pipeline = 4;
         load.spacing = Spacing::poisson;
         workload.levels.push_back({.name = fmt::format("{} % of capacity", percent),
                                    .x = static_cast<double>(percent),
@@ -208,7 +207,6 @@ Workload chat_rooms() {
 Workload spike() {
     LoadOptions load = echo(64);
     load.settle = 0;
-    load.pipeline = 16;
     return {.id = "W11",
             .title = "A spike: half the capacity, twice, half again",
             .x_title = {},
