@@ -48,16 +48,64 @@ void Outbox::push(SharedBytes bytes) {
         const bool being_sent = flight_ != nullptr && flight_->newest == &newest;
         if (!being_sent && newest.absorb(bytes)) return;
     }
-    if (last_ == nullptr || last_->end == Batch::capacity) {
+    append(first_, last_, std::move(bytes));
+}
+
+void Outbox::append(Batch*& first, Batch*& last, SharedBytes bytes) {
+    if (last == nullptr || last->end == Batch::capacity) {
         auto* const batch = block_cache::make<Batch>();
-        (last_ == nullptr ? first_ : last_->next) = batch;
-        last_ = batch;
+        (last == nullptr ? first : last->next) = batch;
+        last = batch;
     }
-    last_->slices[last_->end++] = std::move(bytes);
+    last->slices[last->end++] = std::move(bytes);
+}
+
+void Outbox::push_urgent(SharedBytes bytes) {
+    if (error_ != 0 || bytes.size() == 0) return;
+    size_ += bytes.size();
+    Batch* last = urgent_;
+    while (last != nullptr && last->next != nullptr) last = last->next;
+    append(urgent_, last, std::move(bytes));
+}
+
+std::size_t Outbox::urgent_size() const {
+    std::size_t size = 0;
+    for (const Batch* batch = urgent_; batch != nullptr; batch = batch->next) {
+        for (std::uint32_t i = batch->begin; i < batch->end; ++i) size += batch->slices[i].size();
+    }
+    return size;
+}
+
+// Puts what is urgent first; only a slice that the peer has the beginning of goes before. Requires: nothing
+// is being sent.
+void Outbox::let_urgent_pass() {
+    if (urgent_ == nullptr) return;
+    Batch* last_urgent = urgent_;
+    while (last_urgent->next != nullptr) last_urgent = last_urgent->next;
+    Batch* const urgent = std::exchange(urgent_, nullptr);
+    if (torn_) {
+        Batch* ahead = nullptr;
+        Batch* last_ahead = nullptr;
+        append(ahead, last_ahead, std::move(first_->slices[first_->begin]));
+        ahead->next = urgent;
+        if (++first_->begin == first_->end) {
+            Batch* const emptied = first_;
+            first_ = emptied->next;
+            if (first_ == nullptr) last_ = nullptr;
+            block_cache::destroy(emptied);
+        }
+        last_urgent->next = first_;
+        first_ = ahead;
+    } else {
+        last_urgent->next = first_;
+        first_ = urgent;
+    }
+    if (last_ == nullptr) last_ = last_urgent;
 }
 
 void Outbox::flush(Duration limit) {
     if (flight_ != nullptr || size_ == 0) return;
+    let_urgent_pass();
     if (send_at_once()) return;
     flight_ = block_cache::make<Flight>(*this);
     flight_->limit = limit;
@@ -86,6 +134,7 @@ void Outbox::send_on() {
     Reactor& reactor = *Reactor::current();
     Flight& flight = *flight_;
     while (size_ > 0) {
+        let_urgent_pass();
         std::uint32_t count = 0;
         for (Batch* batch = first_; batch != nullptr && count < Flight::parts_at_most; batch = batch->next) {
             for (std::uint32_t i = batch->begin; i < batch->end && count < Flight::parts_at_most; ++i) {
@@ -121,9 +170,13 @@ void Outbox::drop_sent(std::size_t count) {
     while (count > 0) {
         assert(first_ != nullptr);  // no more is sent than is queued
         SharedBytes& slice = first_->slices[first_->begin];
-        if (count < slice.size()) return slice.drop_front(count);
+        if (count < slice.size()) {
+            torn_ = true;
+            return slice.drop_front(count);
+        }
         count -= slice.size();
         slice = SharedBytes();
+        torn_ = false;
         if (++first_->begin < first_->end) continue;
         Batch* const sent = first_;
         first_ = sent->next;
@@ -142,8 +195,10 @@ void Outbox::end_flight(int error) {
 
 void Outbox::clear() {
     while (first_ != nullptr) block_cache::destroy(std::exchange(first_, first_->next));
+    while (urgent_ != nullptr) block_cache::destroy(std::exchange(urgent_, urgent_->next));
     last_ = nullptr;
     size_ = 0;
+    torn_ = false;
 }
 
 void Outbox::abandon(int error) {
@@ -163,6 +218,7 @@ void Outbox::pause() {
 
 std::string Outbox::withdraw() {
     assert(!sending());
+    let_urgent_pass();
     std::string bytes;
     bytes.reserve(size_);
     for (const Batch* batch = first_; batch != nullptr; batch = batch->next) {

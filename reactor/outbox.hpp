@@ -22,7 +22,7 @@ class Outbox {
     Outbox& operator=(const Outbox&) = delete;
     ~Outbox();
 
-    /// Bytes that are queued or being sent.
+    /// Bytes that are queued or being sent, urgent ones included.
     std::size_t size() const { return size_; }
     bool empty() const { return size_ == 0; }
     bool sending() const { return flight_ != nullptr; }
@@ -31,6 +31,12 @@ class Outbox {
 
     /// Puts `bytes` last. Nothing is sent before `flush`.
     void push(SharedBytes bytes);
+
+    /// Puts `bytes` before all that has been pushed and is not being sent, behind earlier urgent ones. For
+    /// what must not wait behind data. Each push so far has to be something that others may come between.
+    void push_urgent(SharedBytes bytes);
+    /// Bytes that were pushed as urgent and are not being sent yet.
+    std::size_t urgent_size() const;
 
     /// Sends what is queued, with as few system calls as it takes; what does not fit now goes on in the
     /// background. `limit`: the longest that the peer may take nothing of it before it ends with -ETIMEDOUT;
@@ -56,6 +62,8 @@ class Outbox {
     struct Batch;
     struct Flight;
 
+    static void append(Batch*& first, Batch*& last, SharedBytes bytes);
+    void let_urgent_pass();
     bool send_at_once();
     void drop_sent(std::size_t count);
     void clear();
@@ -65,9 +73,11 @@ class Outbox {
     std::size_t size_ = 0;
     Batch* first_ = nullptr;
     Batch* last_ = nullptr;
+    Batch* urgent_ = nullptr;  // mostly there is none, and seldom more than one batch
     Flight* flight_ = nullptr;
     int fd_;
     int error_ = 0;
+    bool torn_ = false;  // true exactly when some of the first slice has been sent, and not all
 };
 
 }  // namespace confab
