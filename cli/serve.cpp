@@ -46,6 +46,7 @@ struct ServeOptions {
     bool check_config = false;
     bool ledger = false;
     chat::Limits chat;
+    chat::WebOptions web;
 };
 
 // 0 is "no limit", as in the help.
@@ -70,22 +71,24 @@ AppChoice byte_app(const ServeOptions& options, Transform transform) {
     return {.make = [whole](std::uint32_t) { return make_byte_app(whole); }, .transform = whole};
 }
 
-AppChoice chat_app(chat::Limits limits, std::size_t connections, const Strategy& strategy) {
+AppChoice chat_app(chat::Limits limits, const chat::WebOptions& web, std::size_t connections,
+                   const Strategy& strategy) {
     limits.members = connections;
     if (const std::string fault = limits.fault(); !fault.empty()) throw CLI::ValidationError(fault);
     if (!strategy.processes.several()) {
-        return {.make = [limits](std::uint32_t) { return chat::make_chat_app(limits); }};
+        return {.make = [limits, web](std::uint32_t) { return chat::make_chat_app(limits, web); }};
     }
     const auto memory = std::make_shared<const chat::ChatMemory>(limits);
-    return {.make = [memory](std::uint32_t process) { return chat::make_chat_app(memory, process); },
-            .process_lost = [memory](std::uint32_t process) { memory->process_lost(process); }};
+    return {
+        .make = [memory, web](std::uint32_t process) { return chat::make_chat_app(memory, process, web); },
+        .process_lost = [memory](std::uint32_t process) { memory->process_lost(process); }};
 }
 
 AppChoice make_app(const ServeOptions& options, const Strategy& strategy) {
     if (options.app == "echo") return byte_app(options, leave_as_is);
     if (options.app == "upper") return byte_app(options, to_upper);
     if (options.work != "none") throw CLI::ValidationError("--work has no use with --app chat");
-    return chat_app(options.chat, options.connections, strategy);
+    return chat_app(options.chat, options.web, options.connections, strategy);
 }
 
 Strategy strategy_from(const ServeOptions& options) {
@@ -282,6 +285,8 @@ void add_serve(CLI::App& program) {
     command.add_flag("--ledger", options->ledger,
                      "At the end, print what it all cost as a line of JSON on stderr");
     add_chat_limits(command, options->chat);
+    add_option(command, "--origin", options->web.origins,
+               "Chat: pages of this site may connect, too, as in https://example.org; repeatable");
     command.callback([options] { serve(*options); });
 }
 

@@ -52,6 +52,8 @@ class Stream {
     Reactor& reactor() const { return reactor_; }
     bool is_open() const { return fd_ >= 0; }
     const StreamLimits& limits() const { return limits_; }
+    /// How long the next `receive` waits that names no limit.
+    Duration receive_limit() const { return received_ ? limits_.idle : limits_.first_byte; }
     /// True when the peer's end of stream, or an error in its stead, has been received.
     bool at_end() const { return at_end_; }
 
@@ -193,7 +195,7 @@ class [[nodiscard]] Stream::Close : public OperationAwaiter {
 };
 
 inline Stream::Receive Stream::receive(std::source_location where) {
-    return Receive(*this, received_ ? limits_.idle : limits_.first_byte, where);
+    return Receive(*this, receive_limit(), where);
 }
 
 inline Stream::Receive Stream::receive(Duration limit, std::source_location where) {

@@ -128,13 +128,26 @@ void Chat::give_up_on_laggards(std::uint64_t shortage) {
 
 std::expected<Chat::Entered, Refusal> Chat::enter(BusReader& reader) {
     const Held held(*this);
+    const auto id = add_member(reader);
+    if (!id) return std::unexpected(id.error());
+    // There is a seat for everybody in the lobby: each member has as many as he may have rooms.
+    return Entered{.id = *id,
+                   .nick = directory_.member_at(id->slot).nick.name,
+                   .place = sit_down(reader, *id, Directory::lobby)};
+}
+
+std::expected<Chat::Entered, Refusal> Chat::enter_no_room(BusReader& reader) {
+    const Held held(*this);
+    const auto id = add_member(reader);
+    if (!id) return std::unexpected(id.error());
+    return Entered{.id = *id, .nick = directory_.member_at(id->slot).nick.name, .place = {}};
+}
+
+std::expected<MemberId, Refusal> Chat::add_member(BusReader& reader) {
     if (!bus_.caught_up(reader)) return std::unexpected(Refusal::behind);
     const MemberId id = directory_.add_member(reader.slot());
     if (id == MemberId{}) return std::unexpected(Refusal::too_many_members);
-    // There is a seat for everybody in the lobby: each member has as many as he may have rooms.
-    return Entered{.id = id,
-                   .nick = directory_.member_at(id.slot).nick.name,
-                   .place = sit_down(reader, id, Directory::lobby)};
+    return id;
 }
 
 void Chat::leave(BusReader& reader, MemberId id, Reason reason, Instant now) {
@@ -193,13 +206,19 @@ std::expected<void, Refusal> Chat::rename(BusReader& reader, MemberId id, const 
     return {};
 }
 
-std::expected<Place, Refusal> Chat::join(BusReader& reader, MemberId id, const Name& name, Instant now) {
+std::expected<Place, Refusal> Chat::join(BusReader& reader, MemberId id, const Name& name, Instant now,
+                                         std::optional<Position> since) {
     const Held held(*this);
     if (!bus_.caught_up(reader)) return std::unexpected(Refusal::behind);
     RoomId room = directory_.find_room(name.view());
     if (room == no_room) room = directory_.open_room(name, now);
     if (room == no_room) return std::unexpected(Refusal::too_many_rooms_in_all);
-    return sit_down(reader, id, room);
+    Place place = sit_down(reader, id, room);
+    if (since) {
+        const std::uint64_t known = since->epoch == place.position.epoch ? since->seq : 0;
+        if (known < place.position.seq) place.missed = directory_.recall(room, place.position.seq - known);
+    }
+    return place;
 }
 
 std::expected<void, Refusal> Chat::part(BusReader& reader, MemberId id, RoomId room, Instant now) {
@@ -251,9 +270,21 @@ Roll Chat::roll(RoomId room, std::size_t most) const {
     return {.room = called.name.name, .members = called.members, .nicks = directory_.nicks_in(room, most)};
 }
 
-std::vector<Directory::Listed> Chat::rooms() {
-    const Held held(*this);
-    return directory_.list_rooms();
+RoomList Chat::rooms(std::size_t most) {
+    const auto listed = [this] {
+        const Held held(*this);
+        return directory_.list_rooms();
+    };
+    RoomList list{.all = 0, .largest = listed()};
+    list.all = list.largest.size();
+    const std::size_t shown = std::min(list.all, most);
+    std::partial_sort(list.largest.begin(), list.largest.begin() + static_cast<std::ptrdiff_t>(shown),
+                      list.largest.end(), [](const auto& one, const auto& other) {
+                          return one.members != other.members ? one.members > other.members
+                                                              : one.name.view() < other.name.view();
+                      });
+    list.largest.resize(shown);
+    return list;
 }
 
 Place Chat::look(RoomId room) {

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <expected>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -40,6 +41,9 @@ struct Place {
     Position position;  ///< of the last message
     std::uint32_t members = 0;
     std::string topic;
+    /// For who says how far he knows the room: the messages from there to `position`, as many as are kept,
+    /// for take_record, oldest first.
+    std::vector<std::byte> missed{};
 };
 
 /// Who is in a room.
@@ -47,6 +51,12 @@ struct Roll {
     Name room;
     std::size_t members = 0;
     std::vector<Name> nicks;  ///< the first of them, when they are many
+};
+
+/// The rooms with members.
+struct RoomList {
+    std::size_t all = 0;
+    std::vector<Directory::Listed> largest;  ///< the largest first, of the same size by name
 };
 
 /// The last messages of a room.
@@ -118,10 +128,14 @@ class Chat {
     };
     /// A new member comes into the lobby, as a guest.
     std::expected<Entered, Refusal> enter(BusReader& reader);
+    /// A new member comes in as a guest, and is in no room yet: `place` says nothing.
+    std::expected<Entered, Refusal> enter_no_room(BusReader& reader);
     /// He leaves all his rooms and is gone. Announced unless the reason is the drain: then all leave.
     void leave(BusReader& reader, MemberId id, Reason reason, Instant now);
     std::expected<void, Refusal> rename(BusReader& reader, MemberId id, const Name& nick);
-    std::expected<Place, Refusal> join(BusReader& reader, MemberId id, const Name& room, Instant now);
+    /// `since`: the last message of the room that he knows; of another epoch, he knows nothing of this one.
+    std::expected<Place, Refusal> join(BusReader& reader, MemberId id, const Name& room, Instant now,
+                                       std::optional<Position> since = std::nullopt);
     std::expected<void, Refusal> part(BusReader& reader, MemberId id, RoomId room, Instant now);
 
     // Moving house.
@@ -152,7 +166,7 @@ class Chat {
     /// `most`: nicks to list. Requires for the first: the room is open, since the caller sits in it.
     Roll who(RoomId room, std::size_t most);
     std::expected<Roll, Refusal> who(std::string_view room, std::size_t most);
-    std::vector<Directory::Listed> rooms();
+    RoomList rooms(std::size_t most);
     Place look(RoomId room);
     /// The last `count` messages. Refused as `behind`, so that what is recalled has been delivered before.
     std::expected<Recalled, Refusal> recall(BusReader& reader, RoomId room, std::size_t count);
@@ -164,6 +178,7 @@ class Chat {
     void recover() CONFAB_REQUIRES(mutex_);
     void bury_ended(Instant now) CONFAB_REQUIRES(mutex_);
     void bury(std::uint32_t process, Instant now) CONFAB_REQUIRES(mutex_);
+    std::expected<MemberId, Refusal> add_member(BusReader& reader) CONFAB_REQUIRES(mutex_);
     Place place(RoomId room) const CONFAB_REQUIRES(mutex_);
     bool announces(RoomId room) const CONFAB_REQUIRES(mutex_);
     Roll roll(RoomId room, std::size_t most) const CONFAB_REQUIRES(mutex_);

@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "server/application.hpp"
 #include "server/chat/chat_memory.hpp"
@@ -10,12 +12,20 @@
 
 namespace confab::chat {
 
-/// One chat, in the line protocol (docs/protocol.md), for all reactors of this process. Requires: the limits
+/// What the chat is over HTTP.
+struct WebOptions {
+    /// Pages of which other sites may connect, as browsers name them: "https://example.org".
+    std::vector<std::string> origins{};
+};
+
+/// One chat, for all reactors of this process, in the line protocol and over HTTP (docs/protocol.md): the
+/// first bytes of a connection decide. Requires: the limits
 /// fit together (Limits::fault). Throws std::system_error when there is not that much memory.
-std::unique_ptr<Application> make_chat_app(const Limits& limits);
+std::unique_ptr<Application> make_chat_app(const Limits& limits, WebOptions web = {});
 
 /// The part of the chat in `memory` for one of several processes, with a number that none of the others has;
 /// see Chat.
-std::unique_ptr<Application> make_chat_app(std::shared_ptr<const ChatMemory> memory, std::uint32_t process);
+std::unique_ptr<Application> make_chat_app(std::shared_ptr<const ChatMemory> memory, std::uint32_t process,
+                                           WebOptions web = {});
 
 }  // namespace confab::chat

@@ -73,6 +73,13 @@ std::expected<Place, Refusal> Hub::enter(Member& member) {
     return std::move(entered.place);
 }
 
+std::expected<void, Refusal> Hub::enter_no_room(Member& member) {
+    const auto entered = when_caught_up([this] { return chat_.enter_no_room(reader_); });
+    if (!entered) return std::unexpected(entered.error());
+    install(member, entered->id, entered->nick);
+    return {};
+}
+
 void Hub::install(Member& member, MemberId id, const Name& nick) {
     member.session_.id = id;
     member.session_.nick = nick;
@@ -112,7 +119,7 @@ std::optional<SessionState> Hub::depart(Member& member) {
     const auto courier = when_caught_up([&] { return chat_.depart(reader_, member.session_.id); });
     if (!courier) return std::nullopt;
     Session& session = member.session_;
-    SessionState state{.protocol = "line",
+    SessionState state{.protocol = {},
                        .nick = std::string(session.nick.view()),
                        .slot = session.id.slot,
                        .tenant = session.id.tenant,
@@ -123,7 +130,8 @@ std::optional<SessionState> Hub::depart(Member& member) {
                        .lines_back = session.lines.written(),
                        .partial = std::string(session.partial.text()),
                        .discarding = session.partial.discarding(),
-                       .unhandled = std::exchange(session.unhandled, {})};
+                       .unhandled = std::exchange(session.unhandled, {}),
+                       .wire = {}};
     for (const Session::Seat& seat : session.seats) {
         const Position last = delivered(seat.room);
         state.seats.push_back({.room = seat.room, .epoch = last.epoch, .seq = last.seq});
@@ -187,9 +195,9 @@ void Hub::forget(Member& member) {
     replace<Member>(marked_, &member, nullptr);
 }
 
-std::expected<Place, Refusal> Hub::join(Member& member, const Name& room) {
+std::expected<Place, Refusal> Hub::join(Member& member, const Name& room, std::optional<Position> since) {
     auto place =
-        when_caught_up([&] { return chat_.join(reader_, member.session_.id, room, reactor_.now()); });
+        when_caught_up([&] { return chat_.join(reader_, member.session_.id, room, reactor_.now(), since); });
     if (place) sit_down(member, *place);
     return place;
 }

@@ -92,13 +92,14 @@ class Hub {
 
     // What members do.
     std::expected<Place, Refusal> enter(Member& member);
+    std::expected<void, Refusal> enter_no_room(Member& member);
     void leave(Member& member, Reason reason);
     std::optional<SessionState> depart(Member& member);
     bool arrive(Member& member, const SessionState& state);
     void install(Member& member, MemberId id, const Name& nick);
     void remove(Member& member, Reason reason);
     void catch_up(Member& member, const SessionState& state, const Chat::Arrived& arrived);
-    std::expected<Place, Refusal> join(Member& member, const Name& room);
+    std::expected<Place, Refusal> join(Member& member, const Name& room, std::optional<Position> since);
     void part(Member& member, RoomId room);
     std::expected<Recalled, Refusal> recall(RoomId room, std::size_t count);
     template <class Verb>

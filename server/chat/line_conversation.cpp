@@ -7,6 +7,7 @@
 
 #include "server/chat/hub.hpp"
 #include "server/chat/line_face.hpp"
+#include "server/chat/refusals.hpp"
 #include "server/chat/text.hpp"
 
 namespace confab::chat {
@@ -99,6 +100,12 @@ LineConversation::Next LineConversation::receive(Bytes bytes) { return obey(text
 LineConversation::Next LineConversation::go_on() {
     const std::string input = std::exchange(session_.unhandled, {});
     return obey(input);
+}
+
+LineConversation::Next LineConversation::silence() {
+    member_.notify({.kind = Notice::Kind::idle});
+    member_.leave(Reason::idle);
+    return Next::end;
 }
 
 LineConversation::Next LineConversation::finish() {
@@ -237,18 +244,12 @@ void LineConversation::who(std::string_view argument) {
 }
 
 void LineConversation::rooms(std::string_view) {
-    std::vector<Directory::Listed> listed = member_.hub().chat().rooms();
-    const std::size_t shown = std::min(listed.size(), listed_rooms);
-    std::partial_sort(listed.begin(), listed.begin() + static_cast<std::ptrdiff_t>(shown), listed.end(),
-                      [](const auto& one, const auto& other) {
-                          return one.members != other.members ? one.members > other.members
-                                                              : one.name.view() < other.name.view();
-                      });
-    std::string answer = "* " + std::to_string(listed.size()) + (listed.size() == 1 ? " room" : " rooms");
-    for (std::size_t i = 0; i < shown; ++i) {
-        answer.append("\n* [").append(listed[i].name.view()).append("] ").append(people(listed[i].members));
-    }
-    if (shown < listed.size()) answer += "\n* and " + std::to_string(listed.size() - shown) + " smaller ones";
+    const RoomList list = member_.hub().chat().rooms(listed_rooms);
+    std::string answer = "* " + std::to_string(list.all) + (list.all == 1 ? " room" : " rooms");
+    for (const Directory::Listed& room : list.largest)
+        answer.append("\n* [").append(room.name.view()).append("] ").append(people(room.members));
+    const std::size_t others = list.all - list.largest.size();
+    if (others > 0) answer += "\n* and " + std::to_string(others) + " smaller ones";
     reply(answer);
 }
 
@@ -304,46 +305,11 @@ void LineConversation::quit(std::string_view) {
 }
 
 void LineConversation::refuse(Refusal refusal, std::string_view what) {
-    const Limits& limits = member_.hub().limits();
-    switch (refusal) {
-        case Refusal::nick_taken:
-            return reply("! the nick ", what, " is taken");
-        case Refusal::no_such_member:
-            return reply("! there is nobody called ", what);
-        case Refusal::no_such_room:
-            return reply("! there is no room ", what);
-        case Refusal::in_no_room:
-            return reply("! you are in no room: /join one first");
-        case Refusal::not_in_room:
-            return reply("! you are not in ", what);
-        case Refusal::too_many_rooms:
-            return reply("! you are in ", std::to_string(limits.rooms_per_member),
-                         " rooms already: /part one first");
-        case Refusal::too_many_rooms_in_all:
-            return reply("! there are too many rooms: join one of them");
-        case Refusal::too_many_members:
-            return reply("! the chat is full: come back later");
-        case Refusal::topic_too_long:
-            return reply("! topic too long: ", std::to_string(limits.topic_length), " bytes at most");
-        case Refusal::behind:
-            std::unreachable();
-    }
+    reply("! ", words(refusal, what, member_.hub().limits()));
 }
 
 void LineConversation::refuse_name(NameFault fault, std::string_view what, std::string_view name) {
-    switch (fault) {
-        case NameFault::empty:
-            return reply("! which ", what, "?");
-        case NameFault::too_long:
-            return reply("! ", what, " too long: ", std::to_string(member_.hub().limits().name_length),
-                         " bytes at most");
-        case NameFault::bad_character:
-            return reply("! no good as a ", what, ": letters, digits, - _ and . only, and no spaces");
-        case NameFault::reserved:
-            return reply("! ", name, " is the name of a guest: pick another one");
-        case NameFault::none:
-            std::unreachable();
-    }
+    reply("! ", words(fault, what, name, member_.hub().limits()));
 }
 
 }  // namespace confab::chat

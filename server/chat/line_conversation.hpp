@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "reactor/operation.hpp"
+#include "server/chat/conversation.hpp"
 #include "server/chat/line_splitter.hpp"
 #include "server/chat/member.hpp"
 
@@ -17,13 +18,10 @@ namespace confab::chat {
 /// Threads: the member's.
 class LineConversation {
   public:
-    /// What whoever drives the conversation has to do next.
-    enum class Next : std::uint8_t {
-        receive,       ///< receive more and hand it to `receive`, or call `finish` at the end of input
-        await_room,    ///< wait for Hub::room, then `go_on`
-        await_reader,  ///< wait until the member has taken what is queued for him, then `go_on`
-        end,           ///< he is out: send what is queued, and close
-    };
+    using Next = chat::Next;
+
+    /// As it is called in what is written out of a conversation.
+    static constexpr std::string_view protocol = "line";
 
     /// `member` may be in already.
     explicit LineConversation(Member& member) : member_(member), session_(member.session()) {}
@@ -33,6 +31,8 @@ class LineConversation {
 
     /// Goes on with a conversation that was written out elsewhere; `end`: he has died on the way.
     Next resume(const SessionState& state);
+    /// Adds what is this conversation's own to what was written out of its member: nothing.
+    void write(SessionState& /*state*/) const {}
 
     /// `bytes` have come. They are used or copied when this returns. Requires: the last answer was `receive`.
     Next receive(Bytes bytes);
@@ -41,6 +41,10 @@ class LineConversation {
     /// Nothing more will come. An unfinished line counts; `end`, once all lines have been handled and he has
     /// left.
     Next finish();
+    /// Nothing has come for `patience`: he is told, and is out.
+    Next silence();
+    /// How long to wait for him to say something, where the connection's own limit is `idle`.
+    Duration patience(Duration idle) const { return idle; }
 
   private:
     struct Command;

@@ -22,9 +22,16 @@ void Member::reply(SharedBytes bytes) {
 
 void Member::reply(std::string_view text) { reply(SharedBytes::copy_of(std::as_bytes(std::span(text)))); }
 
+void Member::reply_urgently(std::string_view text) {
+    outbox_.push_urgent(SharedBytes::copy_of(std::as_bytes(std::span(text))));
+    hub_.touch(*this);
+}
+
 void Member::notify(const Notice& notice) { reply(face_.encode(notice)); }
 
 std::expected<Place, Refusal> Member::enter() { return hub_.enter(*this); }
+
+std::expected<void, Refusal> Member::enter_no_room() { return hub_.enter_no_room(*this); }
 
 void Member::leave(Reason reason) {
     if (in_) hub_.leave(*this, reason);
@@ -37,27 +44,22 @@ std::optional<SessionState> Member::depart() {
 
 bool Member::arrive(const SessionState& state) { return hub_.arrive(*this, state); }
 
-std::expected<Place, Refusal> Member::join(const Name& room) {
-    for (const Session::Seat& seat : session_.seats) {
-        if (!same_name(hub_.room_name(seat.room), room.view())) continue;
-        session_.current = seat.room;
+std::expected<Place, Refusal> Member::join(const Name& room, std::optional<Position> since) {
+    if (const auto seated = own_room(room.view())) {
+        session_.current = *seated;
         return look();
     }
     if (session_.seats.size() >= hub_.limits().rooms_per_member)
         return std::unexpected(Refusal::too_many_rooms);
-    return hub_.join(*this, room);
+    return hub_.join(*this, room, since);
 }
 
-std::expected<Name, Refusal> Member::part(std::string_view room) {
-    if (room.empty() && session_.current == no_room) return std::unexpected(Refusal::in_no_room);
-    for (const Session::Seat& seat : session_.seats) {
-        const std::string_view name = hub_.room_name(seat.room);
-        if (room.empty() ? seat.room != session_.current : !same_name(name, room)) continue;
-        const Name left(name);
-        hub_.part(*this, seat.room);
-        return left;
-    }
-    return std::unexpected(Refusal::not_in_room);
+std::expected<Name, Refusal> Member::part(std::string_view name) {
+    const auto room = own_room(name);
+    if (!room) return std::unexpected(room.error());
+    const Name left(hub_.room_name(*room));
+    hub_.part(*this, *room);
+    return left;
 }
 
 std::expected<void, Refusal> Member::rename(const Name& nick) {
@@ -68,13 +70,14 @@ std::expected<void, Refusal> Member::rename(const Name& nick) {
     return {};
 }
 
-std::expected<Position, Refusal> Member::say(Kind kind, std::string_view text) {
-    if (session_.current == no_room) return std::unexpected(Refusal::in_no_room);
+std::expected<Position, Refusal> Member::say(Kind kind, std::string_view text, std::string_view name) {
+    const auto room = own_room(name);
+    if (!room) return std::unexpected(room.error());
     if (kind == Kind::topic && text.size() > hub_.limits().topic_length)
         return std::unexpected(Refusal::topic_too_long);
     hub_.counters_.messages.add();
     hub_.schedule_turn();
-    return hub_.chat_.say(hub_.reader_, kind, session_.id, session_.nick.view(), session_.current, text);
+    return hub_.chat_.say(hub_.reader_, kind, session_.id, session_.nick.view(), *room, text);
 }
 
 std::expected<void, Refusal> Member::tell(std::string_view nick, std::string_view text) {
@@ -83,9 +86,10 @@ std::expected<void, Refusal> Member::tell(std::string_view nick, std::string_vie
     return hub_.chat_.tell(hub_.reader_, session_.id, session_.nick.view(), nick, text);
 }
 
-std::expected<Place, Refusal> Member::look() const {
-    if (session_.current == no_room) return std::unexpected(Refusal::in_no_room);
-    return hub_.chat_.look(session_.current);
+std::expected<Place, Refusal> Member::look(std::string_view name) const {
+    const auto room = own_room(name);
+    if (!room) return std::unexpected(room.error());
+    return hub_.chat_.look(*room);
 }
 
 std::expected<Roll, Refusal> Member::who(std::string_view room, std::size_t most) const {
@@ -94,9 +98,19 @@ std::expected<Roll, Refusal> Member::who(std::string_view room, std::size_t most
     return hub_.chat_.who(session_.current, most);
 }
 
-std::expected<Recalled, Refusal> Member::recall(std::size_t count) {
-    if (session_.current == no_room) return std::unexpected(Refusal::in_no_room);
-    return hub_.recall(session_.current, count);
+std::expected<Recalled, Refusal> Member::recall(std::size_t count, std::string_view name) {
+    const auto room = own_room(name);
+    if (!room) return std::unexpected(room.error());
+    return hub_.recall(*room, count);
+}
+
+std::expected<RoomId, Refusal> Member::own_room(std::string_view name) const {
+    if (name.empty() && session_.current == no_room) return std::unexpected(Refusal::in_no_room);
+    if (name.empty()) return session_.current;
+    for (const Session::Seat& seat : session_.seats) {
+        if (same_name(hub_.room_name(seat.room), name)) return seat.room;
+    }
+    return std::unexpected(Refusal::not_in_room);
 }
 
 Session::Seat* Member::seat_in(RoomId room) {

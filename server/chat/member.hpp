@@ -45,10 +45,14 @@ class Member {
     /// Queues something for this member alone; it is flushed at the end of the turn.
     void reply(SharedBytes bytes);
     void reply(std::string_view text);
+    /// The same, ahead of all that waits (Outbox::push_urgent).
+    void reply_urgently(std::string_view text);
     void notify(const Notice& notice);
 
     /// Comes in as a guest, to the lobby. Once; again when he was refused.
     std::expected<Place, Refusal> enter();
+    /// The same, to no room.
+    std::expected<void, Refusal> enter_no_room();
     /// Leaves all rooms and the chat. Without effect when he is out.
     void leave(Reason reason);
 
@@ -58,23 +62,26 @@ class Member {
     /// Comes in as who was written out; what happened on the way is queued. False: he has died on the way.
     bool arrive(const SessionState& state);
 
-    /// Into `room`, which becomes the current one; opened when there is none of that name.
-    std::expected<Place, Refusal> join(const Name& room);
+    /// Into `room`, which becomes the current one; opened when there is none of that name. `since`: see
+    /// Chat::join; who is there already misses nothing.
+    std::expected<Place, Refusal> join(const Name& room, std::optional<Position> since = std::nullopt);
     /// Out of `room`, or of the current one when it is empty; its name. The room joined last becomes the
     /// current one.
     std::expected<Name, Refusal> part(std::string_view room);
     std::expected<void, Refusal> rename(const Name& nick);
 
-    /// `kind`: said, emote or topic. To the current room; gives the message's number.
-    std::expected<Position, Refusal> say(Kind kind, std::string_view text);
+    // `room`: one that he is in; empty: the current one.
+
+    /// `kind`: said, emote or topic. Gives the message's number.
+    std::expected<Position, Refusal> say(Kind kind, std::string_view text, std::string_view room = {});
     std::expected<void, Refusal> tell(std::string_view nick, std::string_view text);
 
-    /// The current room as it is.
-    std::expected<Place, Refusal> look() const;
-    /// Who is in `room`, or in the current one when it is empty; at most `most` nicks.
+    /// The room as it is.
+    std::expected<Place, Refusal> look(std::string_view room = {}) const;
+    /// Who is in `room`, which may be any; at most `most` nicks.
     std::expected<Roll, Refusal> who(std::string_view room, std::size_t most) const;
-    /// The last messages of the current room.
-    std::expected<Recalled, Refusal> recall(std::size_t count);
+    /// The last messages of the room.
+    std::expected<Recalled, Refusal> recall(std::size_t count, std::string_view room = {});
 
   protected:
     /// The hub has dropped this member: whoever waits for his connection should stop waiting.
@@ -85,6 +92,7 @@ class Member {
     static constexpr std::uint32_t nowhere = 0xFFFFFFFF;
 
     Session::Seat* seat_in(RoomId room);
+    std::expected<RoomId, Refusal> own_room(std::string_view name) const;
 
     Hub& hub_;
     Outbox& outbox_;

@@ -25,7 +25,7 @@ struct SessionState {
         }
     };
 
-    std::string protocol;  ///< "line"
+    std::string protocol;  ///< "line" or "chat.v1"; empty: he has not shown yet what he speaks
     std::string nick;
     std::uint32_t slot = 0;  ///< his MemberId
     std::uint32_t tenant = 0;
@@ -36,12 +36,13 @@ struct SessionState {
     std::int64_t lines_back = 0;   ///< Allowance, as nanoseconds of the machine's steady clock
     std::string partial;           ///< a line whose end has not come
     bool discarding = false;       ///< the rest of it is being thrown away
-    std::string unhandled;         ///< received behind a line that has to wait
+    std::string unhandled;         ///< received, and not looked at yet
+    std::string wire;              ///< what else the protocol has to remember, as it writes it
 
     template <class Archive>
     void serialize(Archive& archive) {
         archive(protocol, nick, slot, tenant, courier, seats, current, tells_seen, lines_back, partial,
-                discarding, unhandled);
+                discarding, unhandled, wire);
     }
 
     std::string write() const;
