@@ -8,6 +8,7 @@
 #include <stdexcept>
 
 #include "bench/compare/html_report.hpp"
+#include "bench/compare/literature.hpp"
 #include "bench/compare/runner.hpp"
 #include "bench/compare/text_report.hpp"
 #include "cli/commands.hpp"
@@ -32,7 +33,7 @@ struct CompareCommand {
     double seconds = 0;
     double budget_s = 0;
     std::uint64_t seed = 0;
-    bool quick = false;
+    bool quick = false, literature = false;
     std::string out, json, resume;
     std::vector<std::string> difference;
 };
@@ -48,6 +49,14 @@ auto parsed(const char* option, Parse parse) {
 }
 
 Settings settings_of(const CompareCommand& command, const CLI::App& app) {
+    const std::uint64_t seed = command.seed > 0 ? command.seed : std::random_device()();
+    if (command.literature) {
+        Settings settings = literature_settings(seed);
+        if (command.seconds > 0) settings.seconds = command.seconds;
+        if (command.blocks > 0) settings.blocks = command.blocks;
+        settings.budget_s = command.budget_s;
+        return settings;
+    }
     const bool names_workloads = app.get_option("--workloads")->count() > 0;
     Settings settings{
         .strategies = parsed("--strategies", [&] { return parse_strategies(command.strategies); }),
@@ -61,7 +70,7 @@ Settings settings_of(const CompareCommand& command, const CLI::App& app) {
         .budget_s = command.budget_s > 0 ? command.budget_s
                     : command.quick      ? quick_budget_s
                                          : 0,
-        .seed = command.seed > 0 ? command.seed : std::random_device()()};
+        .seed = seed};
     if (std::ranges::find(settings.strategies, settings.reference) == settings.strategies.end())
         settings.reference = settings.strategies.front();
     if (command.quick) {
@@ -87,9 +96,12 @@ std::string command_line(const Settings& settings) {
         if (text.back() == '.') text.pop_back();
         return text;
     };
-    return "confab compare" + std::string(settings.quick ? " --quick" : "") + " --strategies " +
-           list(settings.strategies) + " --workloads " + list(settings.workloads) + " --reference " +
-           settings.reference + " --blocks " + std::to_string(settings.blocks) + " --seconds " +
+    const std::string what = settings.literature
+                                 ? " --check-literature"
+                                 : (settings.quick ? " --quick --strategies " : " --strategies ") +
+                                       list(settings.strategies) + " --workloads " +
+                                       list(settings.workloads) + " --reference " + settings.reference;
+    return "confab compare" + what + " --blocks " + std::to_string(settings.blocks) + " --seconds " +
            number(settings.seconds) +
            (settings.budget_s > 0 ? " --budget " + number(settings.budget_s) : "") + " --seed " +
            std::to_string(settings.seed);
@@ -142,6 +154,7 @@ int compare_all(const CompareCommand& command, const CLI::App& app) {
                          }});
     std::fputs(text_report(record).c_str(), out);
     if (command.json == "-") std::fputs(to_json(record).c_str(), stdout);
+    if (record.settings.literature) std::fputs(text_of(findings(record)).c_str(), out);
     if (!command.out.empty()) {
         write_file(command.out, html_report(record));
         std::fprintf(out, "the report, with charts: %s\n", command.out.c_str());
@@ -178,6 +191,10 @@ void add_options(CLI::App& command, CompareCommand& compare) {
     command.add_flag(
         "--quick", compare.quick,
         "One level of each workload, of W1,W3,W5,W7 unless --workloads says more: within three minutes");
+    command
+        .add_flag("--check-literature", compare.literature,
+                  "See what of others' published findings this machine shows, too: some minutes")
+        ->excludes("--quick", "--strategies", "--workloads", "--reference");
     add_option(command, "--out", compare.out,
                "Write a page of HTML there, with charts, that needs nothing else; with --resume of a run "
                "that is complete, only that");

@@ -9,6 +9,7 @@
 
 #include "bench/compare/analysis.hpp"
 #include "bench/compare/assets.hpp"
+#include "bench/compare/literature.hpp"
 #include "bench/compare/text_report.hpp"
 
 namespace confab::compare {
@@ -183,6 +184,12 @@ Json figures_of(const Record& record) {
     for (const Metric& metric : metrics())
         json["metrics"][metric.name] = {{"title", metric.title}, {"more_is_better", metric.more_is_better}};
     for (const Contender& contender : contenders(settings)) json["contenders"].push_back(contender.name);
+    for (const Finding& each : findings(record)) {
+        json["literature"].push_back({{"id", each.id},
+                                      {"claim", each.claim + " (" + each.source + ")"},
+                                      {"reproduced", name(each.reproduced)},
+                                      {"figures", each.figures}});
+    }
     for (const Table& table : tables(record)) json["places"].push_back(to_json(record, table));
     return json;
 }

@@ -182,6 +182,7 @@ void run(const std::string& program, const Settings& settings, const Planned& pl
     const LoadOptions options = load_of(settings, planned, server.pid());
     Watcher watcher(server, idle > 0);
     const LoadResult result = load::run_load(options, *target, watcher);
+    const double busiest = server.busiest_share();
     const Usage usage = server.end();
 
     Cell& cell = measured.cell;
@@ -192,6 +193,7 @@ void run(const std::string& program, const Settings& settings, const Planned& pl
         cell.course = watcher.course;
         cell.figures.recovery_s = recovery_of(watcher.course, settings.seconds / 3);
     }
+    cell.figures.busiest = busiest;
     cell.answers = result.answers;
     cell.limits = load::generator_limits(options, result);
     cell.failure = result.faults.all() > 0 ? load::fault_list(result) : usage.complaint;

@@ -99,7 +99,9 @@ std::vector<Place> places(const Settings& settings) {
     for (const std::string& id : settings.workloads) {
         const Workload& chosen = workload(id);
         for (const Level& level : chosen.levels) {
-            if (level.quick || !settings.quick) all.push_back({.workload = &chosen, .level = &level});
+            const bool is_wanted =
+                settings.literature ? level.quick || level.crowd : level.quick || !settings.quick;
+            if (is_wanted) all.push_back({.workload = &chosen, .level = &level});
         }
     }
     return all;

@@ -43,6 +43,7 @@ constexpr std::array metric_table{
     Metric{"starved", "connections starved", &Figures::starved, false},
     Metric{"bystanders", "bystanders", &Figures::bystanders, true},
     Metric{"never_sent", "messages never sent", &Figures::never_sent, false},
+    Metric{"busiest", "busiest thread's share", &Figures::busiest, false},
     Metric{"fairness", "fairness (Jain)", &Figures::fairness, true},
     Metric{"recovery_s", "recovery, s", &Figures::recovery_s, false},
     Metric{"hiccup_p99_ms", "generator's hiccups p99, ms", &Figures::hiccup_p99_ms, false},
@@ -55,15 +56,11 @@ Json number(double value) { return std::isfinite(value) ? Json(value) : Json(nul
 double number(const Json& json) { return json.is_null() ? unknown : json.get<double>(); }
 
 Json to_json(const Settings& settings) {
-    return {{"strategies", settings.strategies},
-            {"workloads", settings.workloads},
-            {"reference", settings.reference},
-            {"blocks", settings.blocks},
-            {"seconds", settings.seconds},
-            {"warmup", settings.warmup},
-            {"quick", settings.quick},
-            {"budget_s", settings.budget_s},
-            {"seed", settings.seed},
+    return {{"strategies", settings.strategies}, {"workloads", settings.workloads},
+            {"reference", settings.reference},   {"blocks", settings.blocks},
+            {"seconds", settings.seconds},       {"warmup", settings.warmup},
+            {"quick", settings.quick},           {"literature", settings.literature},
+            {"budget_s", settings.budget_s},     {"seed", settings.seed},
             {"capacity", settings.capacity}};
 }
 
@@ -75,6 +72,7 @@ Settings settings_of(const Json& json) {
             .seconds = json.at("seconds"),
             .warmup = json.at("warmup"),
             .quick = json.at("quick"),
+            .literature = json.at("literature"),
             .budget_s = json.at("budget_s"),
             .seed = json.at("seed"),
             .capacity = json.at("capacity")};

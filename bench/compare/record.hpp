@@ -38,6 +38,7 @@ struct Figures {
     double starved = unknown;       ///< connections that never had one
     double bystanders = unknown;    ///< those beside the load who are there (see load::LoadOptions)
     double never_sent = unknown;    ///< messages that were due and found no connection free
+    double busiest = unknown;       ///< the busiest thread's share of the server's processor time
     double fairness = unknown;  ///< Jain's index of the answers to each connection: 1 is even, 1/n all to one
     double recovery_s = unknown;       ///< after a spike, until the latency is again what it was before
     double hiccup_p99_ms = unknown;    ///< how late the generator itself got to run
@@ -95,14 +96,15 @@ void add(Spectrum& spectrum, const load::Histogram& histogram);
 struct Settings {
     std::vector<std::string> strategies;
     std::vector<std::string> workloads;
-    std::string reference;   ///< the strategy that has a twin
-    unsigned blocks = 10;    ///< each has every contender once at every level
-    double seconds = 1;      ///< measured in a cell
-    double warmup = 0.25;    ///< before that
-    bool quick = false;      ///< one level a workload
-    double budget_s = 0;     ///< begins no cell after that; 0: no limit
-    std::uint64_t seed = 0;  ///< of the order, and of what the loads leave to chance
-    double capacity = 0;     ///< requests a second of the reference in W1, which rates are shares of
+    std::string reference;    ///< the strategy that has a twin
+    unsigned blocks = 10;     ///< each has every contender once at every level
+    double seconds = 1;       ///< measured in a cell
+    double warmup = 0.25;     ///< before that
+    bool quick = false;       ///< one level a workload
+    bool literature = false;  ///< the levels that literature.hpp needs
+    double budget_s = 0;      ///< begins no cell after that; 0: no limit
+    std::uint64_t seed = 0;   ///< of the order, and of what the loads leave to chance
+    double capacity = 0;      ///< requests a second of the reference in W1, which rates are shares of
     friend bool operator==(const Settings&, const Settings&) = default;
 };
 

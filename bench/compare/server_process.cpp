@@ -63,17 +63,24 @@ std::uint64_t field(const std::string& path, std::string_view name) {
     return 0;
 }
 
-void add_descendants(pid_t process, std::vector<pid_t>& found) {
-    found.push_back(process);
-    const std::string tasks = proc_path(process, "task");
-    DIR* const directory = ::opendir(tasks.c_str());
-    if (directory == nullptr) return;  // it has just ended
+// The numbers of its threads; none when it has just ended.
+std::vector<std::string> tasks_of(pid_t process) {
+    std::vector<std::string> tasks;
+    DIR* const directory = ::opendir(proc_path(process, "task").c_str());
+    if (directory == nullptr) return tasks;
     while (const dirent* const entry = ::readdir(directory)) {
-        if (entry->d_name[0] == '.') continue;
-        std::ifstream children(tasks + '/' + entry->d_name + "/children");
-        for (pid_t child = 0; children >> child;) add_descendants(child, found);
+        if (entry->d_name[0] != '.') tasks.emplace_back(entry->d_name);
     }
     ::closedir(directory);
+    return tasks;
+}
+
+void add_descendants(pid_t process, std::vector<pid_t>& found) {
+    found.push_back(process);
+    for (const std::string& task : tasks_of(process)) {
+        std::ifstream children(proc_path(process, "task/") + task + "/children");
+        for (pid_t child = 0; children >> child;) add_descendants(child, found);
+    }
 }
 
 Duration duration_of(const timeval& time) {
@@ -163,6 +170,23 @@ Memory ServerProcess::memory() const {
         all.kernel_bytes += field(status, "VmPTE:") * 1024 + field(status, "Threads:") * kernel_stack_bytes;
     }
     return all;
+}
+
+double ServerProcess::busiest_share() const {
+    std::vector<pid_t> processes;
+    add_descendants(pid_, processes);
+    double all = 0, most = 0;
+    for (const pid_t process : processes) {
+        for (const std::string& task : tasks_of(process)) {
+            std::ifstream file(proc_path(process, "task/") + task +
+                               "/schedstat");  // proc(5): nanoseconds on a processor
+            double time = 0;
+            if (!(file >> time)) continue;
+            all += time;
+            most = std::max(most, time);
+        }
+    }
+    return most / all;
 }
 
 Usage ServerProcess::end() {

@@ -44,6 +44,9 @@ class ServerProcess {
     pid_t pid() const { return pid_; }
     const std::string& address() const { return address_; }
     Memory memory() const;
+    /// The busiest thread's share of the processor time that those who live have used, the first thread of
+    /// each process included; NaN when there is none.
+    double busiest_share() const;
 
     /// Ends it by SIGTERM; kills it when it takes longer than its own limit for that. Once.
     Usage end();

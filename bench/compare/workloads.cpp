@@ -139,6 +139,8 @@ Workload mixed_handler() {
                         .load = poisson({.connections = 32, .size = small_message}, 1000)}}};
 }
 
+// To make a connection costs the generator as much as it costs the server: two threads, or it would be the
+// limit.
 Workload churn() {
     return {.id = "W7",
             .title = "A connection for each message",
@@ -147,7 +149,10 @@ Workload churn() {
             .decided_by = "cpu_us",
             .levels = {{.name = "32 at once",
                         .quick = true,
-                        .load = {.connections = 32, .size = small_message, .churn = true}},
+                        .load = {.connections = 32, .size = small_message, .churn = true, .threads = 2}},
+                       {.name = "5000 at once",
+                        .crowd = true,
+                        .load = {.connections = 5000, .size = small_message, .churn = true, .threads = 2}},
                        {.name = "500/s",
                         .load = poisson({.connections = 64, .size = small_message, .churn = true}, 500)}}};
 }

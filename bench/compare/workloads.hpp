@@ -14,6 +14,7 @@ struct Level {
     std::string name;    ///< "1000 idle"
     double x = 0;        ///< where it stands on a chart's axis: connections, or a share of the capacity
     bool quick = false;  ///< true exactly when a quick run has it
+    bool crowd = false;  ///< many more clients than any pool has workers
     std::string app = "echo";
     std::string work = "none";  ///< of the handler (serve --work)
     load::LoadOptions load{};   ///< but for time, seed, and a rate that is a share of the capacity
