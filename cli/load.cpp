@@ -88,9 +88,18 @@ void write_file(const std::string& path, const std::string& text) {
     }
 }
 
+App app_named(const std::string& name) {
+    if (name == "chat") return App::chat;
+    if (name == "http") return App::http;
+    return name == "upper" ? App::upper : App::echo;
+}
+
 LoadOptions options_of(const LoadCommand& command) {
     LoadOptions options = command.options;
-    options.app = command.app == "chat" ? App::chat : command.app == "upper" ? App::upper : App::echo;
+    options.app = app_named(command.app);
+    const HttpTarget http = http_target(command.target);
+    options.http_host = http.host;
+    options.http_path = http.path;
     options.spacing = command.arrivals == "poisson" ? Spacing::poisson : Spacing::even;
     options.duration = seconds(command.duration);
     if (!command.profile.empty()) {
@@ -236,15 +245,18 @@ void group(CLI::App& command, const std::string& heading, Add add) {
 }
 
 void add_shape(CLI::App& command, LoadCommand& load) {
-    add_option(
-        command, "--app", load.app,
-        "What the server does: echo sends all back, upper in capital letters, chat passes lines on to a room")
-        ->check(CLI::IsMember({"echo", "upper", "chat"}));
+    add_option(command, "--app", load.app,
+               "What the server does: echo sends all back, upper in capital letters, chat passes lines on to "
+               "a room, http "
+               "answers GET requests")
+        ->check(CLI::IsMember({"echo", "upper", "chat", "http"}));
     add_option(command, "--connections", load.options.connections, "Connections, up to a million");
     add_option(command, "--size", load.options.size, "Bytes of a message");
     add_option(command, "--pipeline", load.options.pipeline, "Messages under way on a connection, at most");
     command.add_flag("--churn", load.options.churn,
                      "A connection for each message: connect, send, receive, close");
+    command.add_flag("--any-body", load.options.any_body,
+                     "Http: answers may differ; else each must be as the first one was");
     add_option(
         command, "--rooms", load.options.rooms,
         "Chat: rooms, the second half as large as the first, the third a third; 1: where the server puts us");
@@ -314,7 +326,8 @@ constexpr const char* explanation =
     "that rate whatever the server does, and latency counts from when they were due.\n\n"
     "  confab load 127.0.0.1:8080                                   how much can it do?\n"
     "  confab load 127.0.0.1:8080 --rate 5000 --arrivals poisson    how long do people wait?\n"
-    "  confab load 127.0.0.1:8080 --slo 'p99<10ms' --find-max       how many of them can it bear?\n\n"
+    "  confab load 127.0.0.1:8080 --slo 'p99<10ms' --find-max       how many of them can it bear?\n"
+    "  confab load http://127.0.0.1:8080/page --app http            the same of any web server\n\n"
     "Exit status: 0 all is well, 1 faults or failure, 2 wrong usage, 3 an --slo missed, 4 too noisy to "
     "tell.\n"
     "What the figures mean: docs/benchmarks.md";
@@ -327,7 +340,7 @@ void add_load(CLI::App& program) {
         *program.add_subcommand("load", "Put a server under load, compare every byte, and measure");
     command.footer(explanation);
     add_option(command, "URL", options->target,
-               "The server: tcp://HOST:PORT, HOST:PORT, [v6]:PORT or unix:PATH")
+               "The server: tcp://HOST:PORT, HOST:PORT, [v6]:PORT, unix:PATH or http://HOST:PORT/PATH")
         ->required()
         ->check(target_check());
     group(command, "The load", [&] { add_shape(command, *options); });

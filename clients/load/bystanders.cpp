@@ -14,15 +14,13 @@ namespace {
 constexpr std::ptrdiff_t most_connecting = 256;
 constexpr Duration dribble_pause = std::chrono::seconds(1);
 constexpr Duration reading_pause = std::chrono::milliseconds(250);
-// What is offered at once by those who send all that is taken.
-constexpr std::size_t piece = 32 * 1024;
 
 }  // namespace
 
-Bystanders::Bystanders(BystanderCounts counts, Bytes message, const Pattern& pattern, Wiring wiring)
+Bystanders::Bystanders(BystanderCounts counts, Bytes message, Bytes flood, Wiring wiring)
     : counts_(counts),
       message_(message),
-      pattern_(pattern),
+      flood_(flood),
       wiring_(wiring),
       connecting_(most_connecting),
       waited_for_(counts.all()),
@@ -96,7 +94,7 @@ task<void> Bystanders::read_slowly(Stream& stream, bool& settled) {
 
 task<void> Bystanders::send_all_the_time(Stream& stream) {
     while (true) {
-        const Sent sent = co_await stream.send(pattern_.sent(0, std::min(piece, pattern_.longest())));
+        const Sent sent = co_await stream.send(flood_);
         if (!sent) co_return;
     }
 }

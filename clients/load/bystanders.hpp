@@ -4,7 +4,6 @@
 #include <cstddef>
 
 #include "clients/load/driver.hpp"
-#include "clients/load/pattern.hpp"
 #include "coro/event.hpp"
 #include "coro/scope.hpp"
 #include "coro/semaphore.hpp"
@@ -24,8 +23,9 @@ struct BystanderCounts {
 /// them no fault: a server may well drop them. Reactor's thread only.
 class Bystanders {
   public:
-    /// `message`: what each of the idle sends; `pattern` (which that is of) and `wiring` outlive this.
-    Bystanders(BystanderCounts counts, Bytes message, const Pattern& pattern, Wiring wiring);
+    /// `message`: what each of the idle sends, and the dribblers the first byte of; `flood`: what slow
+    /// readers send again and again. They and what `wiring` refers to outlive this.
+    Bystanders(BystanderCounts counts, Bytes message, Bytes flood, Wiring wiring);
 
     /// Spawns their tasks, which last until they are asked to stop.
     void spawn_all(scope& tasks);
@@ -49,7 +49,7 @@ class Bystanders {
 
     const BystanderCounts counts_;
     const Bytes message_;
-    const Pattern& pattern_;
+    const Bytes flood_;
     const Wiring wiring_;
     semaphore connecting_;
     std::size_t waited_for_;

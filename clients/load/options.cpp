@@ -11,10 +11,14 @@ namespace {
 constexpr std::size_t longest_line = 4000;
 constexpr std::size_t most_lines = 32;
 
+constexpr std::string_view http_scheme = "http://";
+
 std::string_view without_scheme(std::string_view target) {
     constexpr std::string_view scheme = "tcp://";
     if (target.starts_with(scheme)) target.remove_prefix(scheme.size());
-    return target;
+    if (!target.starts_with(http_scheme)) return target;
+    target.remove_prefix(http_scheme.size());
+    return target.substr(0, target.find('/'));
 }
 
 }  // namespace
@@ -29,6 +33,8 @@ std::string LoadOptions::fault() const {
     if (churn && pipeline != 1) return "--churn: a connection carries one message, so no --pipeline";
     if (idle + dribblers + slow_readers > most_connections)
         return "--idle, --dribblers, --slow-readers: 1000000 at most";
+    if (http_path.find_first_of(" \r\n") != std::string::npos) return "the URL's path: no blanks (write %20)";
+    if (any_body && app != App::http) return "--any-body: only with --app http";
     if (app == App::chat) {
         if (rooms < 1 || rooms > connections / 2) return "--rooms: at least 1, and two connections for each";
         if (threads > rooms) return "--threads: no more than there are rooms";
@@ -47,6 +53,15 @@ std::expected<Endpoint, std::string> resolve_target(std::string_view target) {
     const auto found = Endpoint::resolve(without_scheme(target));
     if (!found) return std::unexpected(found.error());
     return found->front();
+}
+
+HttpTarget http_target(std::string_view target) {
+    HttpTarget parts{.host = std::string(without_scheme(target)), .path = "/"};
+    if (parts.host.starts_with("unix:")) parts.host = "localhost";
+    if (!target.starts_with(http_scheme)) return parts;
+    const std::size_t path = target.find('/', http_scheme.size());
+    if (path != std::string_view::npos) parts.path = target.substr(path);
+    return parts;
 }
 
 std::string target_fault(std::string_view target) { return Endpoint::fault(without_scheme(target)); }

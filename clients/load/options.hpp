@@ -14,15 +14,18 @@
 
 namespace confab::load {
 
-enum class App : std::uint8_t { echo, upper, chat };
+enum class App : std::uint8_t { echo, upper, chat, http };
 
 struct LoadOptions {
     App app = App::echo;
     std::size_t connections = 50;
-    std::size_t size = 64;     ///< bytes of a message
-    std::size_t pipeline = 1;  ///< messages under way on a connection, at most
-    bool churn = false;        ///< a connection for each message
-    std::size_t rooms = 1;     ///< chat: 1: where the server puts us; more: load-0, load-1, ...
+    std::size_t size = 64;        ///< bytes of a message
+    std::size_t pipeline = 1;     ///< messages under way on a connection, at most
+    bool churn = false;           ///< a connection for each message
+    std::string http_host{};      ///< http: what requests call the server
+    std::string http_path = "/";  ///< http: what they ask for
+    bool any_body = false;        ///< http: answers may differ from the first one
+    std::size_t rooms = 1;        ///< chat: 1: where the server puts us; more: load-0, load-1, ...
     /// Chat: members who hardly read, one a room as far as they go. Otherwise: connections beside the others
     /// that send all that is taken from them and hardly read.
     std::size_t slow_readers = 0;
@@ -57,10 +60,15 @@ inline constexpr std::size_t most_under_way = std::size_t{4} << 20U;
 inline constexpr std::size_t most_connections = 1'000'000;
 inline constexpr std::size_t most_threads = 256;
 
-/// Where the server is: "tcp://HOST:PORT", "unix:PATH", or as Endpoint::resolve reads it. The first of what
-/// the name stands for; or a sentence that says what is wrong.
+/// Where the server is: "tcp://HOST:PORT", "http://HOST:PORT/PATH", "unix:PATH", or as Endpoint::resolve
+/// reads it. The first of what the name stands for; or a sentence that says what is wrong.
 std::expected<Endpoint, std::string> resolve_target(std::string_view target);
 /// The same without asking anybody: what is wrong with its form, or nothing.
 std::string target_fault(std::string_view target);
+/// What of an "http://HOST:PORT/PATH" comes before the path, and the path; of others all of it, and "/".
+struct HttpTarget {
+    std::string host, path;
+};
+HttpTarget http_target(std::string_view target);
 
 }  // namespace confab::load

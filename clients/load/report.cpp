@@ -35,6 +35,8 @@ const char* name(App app) {
             return "echo";
         case App::upper:
             return "upper";
+        case App::http:
+            return "http";
         case App::chat:
             break;
     }

@@ -6,7 +6,9 @@
 
 #include "clients/load/chat_load.hpp"
 #include "clients/load/cpu_time.hpp"
-#include "clients/load/echo_load.hpp"
+#include "clients/load/echo_dialogue.hpp"
+#include "clients/load/http_dialogue.hpp"
+#include "clients/load/request_load.hpp"
 #include "coro/sleep.hpp"
 
 namespace confab::load {
@@ -22,8 +24,17 @@ std::uint64_t target_of(const LoadOptions& options, WorkShare share) {
     return options.count == 0 ? 0 : std::max<std::uint64_t>(share.part(options.count), 1);
 }
 
+// As many HTTP requests as are sent at once.
+std::string requests_of(const LoadOptions& options) {
+    std::string requests;
+    if (options.app != App::http) return requests;
+    const std::string request = http_request(options.http_host, options.http_path, options.churn);
+    for (std::size_t i = 0; i < options.pipeline; ++i) requests += request;
+    return requests;
+}
+
 std::unique_ptr<Driver> make_driver(const LoadOptions& options, WorkShare share, const Pattern& pattern,
-                                    Wiring wiring) {
+                                    std::string_view requests, Wiring wiring) {
     if (options.app == App::chat) {
         return make_chat_load({.connections = options.connections,
                                .rooms = options.rooms,
@@ -34,12 +45,29 @@ std::unique_ptr<Driver> make_driver(const LoadOptions& options, WorkShare share,
                                .share = share},
                               wiring);
     }
-    return make_echo_load({.connections = share.part(options.connections),
-                           .size = options.size,
-                           .pipeline = options.pipeline,
-                           .churn = options.churn,
-                           .first = static_cast<std::uint32_t>(share.before(options.connections))},
-                          pattern, wiring);
+    auto dialogues =
+        options.app == App::http
+            ? make_http_dialogues(requests, requests.size() / options.pipeline, !options.any_body)
+            : make_echo_dialogues(pattern, options.size, share.before(options.connections));
+    return make_request_load({.connections = share.part(options.connections),
+                              .pipeline = options.pipeline,
+                              .churn = options.churn},
+                             std::move(dialogues), wiring);
+}
+
+// What bystanders say: a message, and what those send who never stop.
+Bystanders make_bystanders(const LoadOptions& options, WorkShare share, const Pattern& pattern,
+                           std::string_view requests, Wiring wiring) {
+    constexpr std::size_t piece = 32 * 1024;
+    const Bytes all =
+        options.app == App::http ? as_bytes(requests) : pattern.sent(0, std::min(piece, pattern.longest()));
+    const std::size_t message = options.app == App::http ? requests.size() / options.pipeline : options.size;
+    return {{.idle = share.part(options.idle),
+             .dribblers = share.part(options.dribblers),
+             .slow_readers = options.app == App::chat ? 0 : share.part(options.slow_readers)},
+            all.first(std::min(message, all.size())),
+            all,
+            wiring};
 }
 
 }  // namespace
@@ -59,14 +87,13 @@ Worker::Worker(Reactor& reactor, const LoadOptions& options, WorkShare share, co
               network),
       injector_(reactor, arrivals_of(options, share)),
       traffic_(options.rate.has_value()),
+      requests_(requests_of(options)),
       driver_(
-          make_driver(options, share, pattern,
+          make_driver(options, share, pattern, requests_,
                       {.reactor = reactor, .dialer = dialer_, .injector = injector_, .traffic = traffic_})),
-      bystanders_({.idle = share.part(options.idle),
-                   .dribblers = share.part(options.dribblers),
-                   .slow_readers = options.app == App::chat ? 0 : share.part(options.slow_readers)},
-                  pattern.sent(0, std::min(options.size, pattern.longest())), pattern,
-                  {.reactor = reactor, .dialer = dialer_, .injector = injector_, .traffic = traffic_}),
+      bystanders_(make_bystanders(
+          options, share, pattern, requests_,
+          {.reactor = reactor, .dialer = dialer_, .injector = injector_, .traffic = traffic_})),
       hiccup_timer_(reactor) {}
 
 Worker::~Worker() = default;

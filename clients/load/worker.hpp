@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 
 #include "clients/load/bystanders.hpp"
 #include "clients/load/driver.hpp"
@@ -73,6 +74,7 @@ class Worker {
     Dialer dialer_;
     Injector injector_;
     Traffic traffic_;
+    const std::string requests_;  // of HTTP, as many as are sent at once
     std::unique_ptr<Driver> driver_;
     Bystanders bystanders_;
     PreciseTimer hiccup_timer_;

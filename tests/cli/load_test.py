@@ -311,6 +311,98 @@ class WrongRoom:
                     peer.sendall(b"".join(self.spoil(index, b"[room] somebody: " + line)))
 
 
+class Web:
+    """A web server whose answers `answer` gives: the bytes of a whole response for the number of a request and its path."""
+
+    def __init__(self, answer, closes=False):
+        self.answer, self.closes, self.number = answer, closes, 0
+        self.paths, self.threads = set(), []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = "http://127.0.0.1:%d" % self.listener.getsockname()[1]
+
+    def __enter__(self):
+        self.threads.append(threading.Thread(target=self.accept))
+        self.threads[0].start()
+        return self
+
+    def __exit__(self, *_):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        for thread in self.threads:
+            thread.join()
+
+    def accept(self):
+        while True:
+            try:
+                peer, _ = self.listener.accept()
+            except OSError:
+                return
+            self.threads.append(threading.Thread(target=self.attend, args=(peer,)))
+            self.threads[-1].start()
+
+    def attend(self, peer):
+        try:
+            with peer, peer.makefile("rb") as lines:
+                while line := lines.readline():
+                    self.paths.add(line.split()[1].decode())
+                    while lines.readline() not in (b"\r\n", b""):
+                        pass
+                    self.number += 1
+                    peer.sendall(self.answer(self.number))
+                    if self.closes:
+                        return
+        except OSError:
+            pass  # the load has gone
+
+
+def page(body, status="200 OK"):
+    return f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+
+
+class Http(unittest.TestCase):
+    def run_load(self, web, *arguments, path="/", seconds=LIMIT_S):
+        done = load(web.url + path, "--app", "http", "--connections", "3", "--count", "100", "--grace", "1", "--json", "-",
+                    *arguments, seconds=seconds)
+        figures = json.loads(done.stdout)
+        self.assertEqual(done.returncode, 1 if figures["errors"] else 0, done.stderr)
+        return figures, {name: count for name, count in figures["faults"].items() if count > 0}
+
+    def test_every_answer_of_a_web_server_is_compared_with_the_first(self):
+        for arguments in ([], ["--pipeline", "4"], ["--churn"], ["--rate", "1000"], ["--threads", "2"]):
+            with self.subTest(arguments), Web(lambda _: page("hello")) as web:
+                figures, faults = self.run_load(web, *arguments, path="/a/b?c=d")
+                self.assertEqual(faults, {})
+                self.assertGreaterEqual(figures["verified_bytes"], 100 * len(page("hello")))
+                self.assertEqual(web.paths, {"/a/b?c=d"})
+
+    def test_a_body_in_chunks_or_up_to_the_end_of_the_connection_is_a_body(self):
+        chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
+        with Web(lambda _: chunked) as web:
+            self.assertEqual(self.run_load(web)[1], {})
+        with Web(lambda _: b"HTTP/1.0 200 OK\r\n\r\nhello", closes=True) as web:
+            self.assertEqual(self.run_load(web, "--churn")[1], {})
+
+    def test_another_answer_than_the_first_is_corruption_unless_any_will_do(self):
+        def answer(number):
+            return page("adieu" if number == 50 else "hello")
+
+        with Web(answer) as web:
+            self.assertEqual(self.run_load(web)[1], {"corrupted": 1})
+        with Web(answer) as web:
+            self.assertEqual(self.run_load(web, "--any-body")[1], {})
+
+    def test_what_is_no_answer_or_an_error_is_counted(self):
+        with Web(lambda number: page("no", "404 Not Found") if number == 50 else page("hello")) as web:
+            self.assertEqual(self.run_load(web)[1], {"complaints": 1})
+        with Web(lambda _: b"nonsense\r\n\r\n") as web:
+            self.assertEqual(self.run_load(web, seconds=0.5)[1]["corrupted"], 3)
+
+    def test_a_path_that_cannot_be_is_refused(self):
+        done = load("http://127.0.0.1:1/a b", "--app", "http")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("no blanks", done.stderr)
+
+
 class Chat(unittest.TestCase):
     def chat(self, address, *arguments):
         done = load(address, "--app", "chat", "--grace", "2", "--json", "-", *arguments)

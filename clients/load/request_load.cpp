@@ -1,16 +1,13 @@
 // Its own cost a message must stay below the leanest server's, or it would measure itself. So nothing is made
-// up, copied or allocated for a message: it is a piece of the pattern, sent from where it lies; all that one
-// turn of the loop has found to send on a connection goes out in one piece; and checking an answer is a
-// comparison of memory.
-#include "clients/load/echo_load.hpp"
+// up, copied or allocated for a message: it is sent from where it lies; all that one turn of the loop has
+// found to send on a connection goes out in one piece; and checking an echo is a comparison of memory.
+#include "clients/load/request_load.hpp"
 
 #include <algorithm>
-#include <cassert>
 #include <deque>
 #include <optional>
 #include <vector>
 
-#include "clients/load/echo_check.hpp"
 #include "coro/semaphore.hpp"
 #include "coro/stream.hpp"
 
@@ -18,15 +15,12 @@ namespace confab::load {
 
 namespace {
 
-// Neighbours begin at places far from each other.
-constexpr std::size_t place_step = 4099;
-
-class EchoLoad;
+class RequestLoad;
 
 /// A connection that carries message after message.
-class EchoConnection final : Taker {
+class LastingConnection final : Taker {
   public:
-    EchoConnection(EchoLoad& load, std::size_t index);
+    LastingConnection(RequestLoad& load, std::size_t index);
 
     task<void> run();
 
@@ -37,23 +31,24 @@ class EchoConnection final : Taker {
 
   private:
     struct Flush : Job {
-        explicit Flush(EchoConnection& owner)
+        explicit Flush(LastingConnection& owner)
             : Job([](Job& job) noexcept { static_cast<Flush&>(job).connection.flush(); }),
               connection(owner) {}
-        EchoConnection& connection;
+        LastingConnection& connection;
     };
     struct Send : Operation {
-        explicit Send(EchoConnection& owner)
+        explicit Send(LastingConnection& owner)
             : Operation(
                   Kind::send, -1,
                   [](Operation& operation) noexcept { static_cast<Send&>(operation).connection.sent(); }),
               connection(owner) {}
-        EchoConnection& connection;
+        LastingConnection& connection;
     };
 
     bool take(Instant due) override;
     task<void> serve();
     void received(Bytes bytes);
+    void answered(std::size_t count);
     void flush();
     void sent();
     std::string ended(const Received& last) const;
@@ -62,13 +57,12 @@ class EchoConnection final : Taker {
     std::size_t under_way() const { return newest_ - oldest_; }
     Stamp& stamp(std::uint32_t number) const;
 
-    EchoLoad& load_;
+    RequestLoad& load_;
     const std::uint32_t index_;
     std::uint32_t oldest_ = 0, unsent_ = 0,
                   newest_ = 0;  // numbers of messages: answered next, sent next, taken next
     bool flush_queued_ = false, sending_ = false, wants_ = false, served_ = false, lost_ = false;
-    std::size_t send_place_;
-    EchoCheck check_;
+    const std::unique_ptr<Dialogue> dialogue_;
     std::optional<Stream> stream_;
     Flush flush_{*this};
     Send send_{*this};
@@ -78,36 +72,36 @@ class EchoConnection final : Taker {
 /// One after the other, connections that carry one message.
 class ChurnConnection final : Taker {
   public:
-    ChurnConnection(EchoLoad& load, std::size_t index) : load_(load), index_(index) {}
+    ChurnConnection(RequestLoad& load, std::size_t index);
 
     task<void> run();
 
-    const Faults& faults() const { return faults_; }
+    Faults faults() const;
     bool is_served() const { return served_; }
 
   private:
     bool take(Instant due) override;
     task<void> carry_one();
-    task<bool> exchange(Stream& stream, Stamp& stamp, std::size_t place);
+    task<bool> exchange(Stream& stream, Stamp& stamp);
 
-    EchoLoad& load_;
-    const std::size_t index_;
-    std::size_t round_ = 0;
+    RequestLoad& load_;
+    const std::unique_ptr<Dialogue> dialogue_;
     event taken_;
     Instant due_{};
     Faults faults_;
     bool served_ = false;
 };
 
-class EchoLoad final : public Driver {
+class RequestLoad final : public Driver {
   public:
-    EchoLoad(const EchoSettings& echo_settings, const Pattern& bytes, Wiring wires)
+    RequestLoad(const RequestSettings& request_settings, std::unique_ptr<Dialogues> all_dialogues,
+                Wiring wires)
         : Driver(wires.traffic),
-          settings(echo_settings),
-          pattern(bytes),
+          settings(request_settings),
+          dialogues(std::move(all_dialogues)),
           wiring(wires),
-          connecting(static_cast<std::ptrdiff_t>(echo_settings.connecting)),
-          stamps(echo_settings.churn ? 0 : echo_settings.connections * echo_settings.pipeline) {}
+          connecting(static_cast<std::ptrdiff_t>(request_settings.connecting)),
+          stamps(request_settings.churn ? 0 : request_settings.connections * request_settings.pipeline) {}
 
     void spawn_all(scope& connections) override {
         expect(settings.connections);
@@ -115,24 +109,24 @@ class EchoLoad final : public Driver {
             if (settings.churn) {
                 connections.spawn(churning_.emplace_back(*this, i).run(), "churn");
             } else {
-                connections.spawn(lasting_.emplace_back(*this, i).run(), "echo");
+                connections.spawn(lasting_.emplace_back(*this, i).run(), "requests");
             }
         }
     }
 
     Faults faults() const override {
         Faults all = refusals_;
-        for (const EchoConnection& connection : lasting_) all += connection.faults();
+        for (const LastingConnection& connection : lasting_) all += connection.faults();
         for (const ChurnConnection& connection : churning_) all += connection.faults();
         return all;
     }
 
     Attendance attendance() const override {
         Attendance all;
-        all.served = static_cast<std::size_t>(std::ranges::count_if(lasting_, &EchoConnection::is_served) +
+        all.served = static_cast<std::size_t>(std::ranges::count_if(lasting_, &LastingConnection::is_served) +
                                               std::ranges::count_if(churning_, &ChurnConnection::is_served));
         all.starved = settings.connections - all.served;
-        for (const EchoConnection& connection : lasting_) all.answers.push_back(connection.answers());
+        for (const LastingConnection& connection : lasting_) all.answers.push_back(connection.answers());
         return all;
     }
 
@@ -143,46 +137,37 @@ class EchoLoad final : public Driver {
         Driver::refused(why);
     }
 
-    /// Where in the pattern the messages of a connection begin.
-    std::size_t first_place(std::size_t index, std::size_t round = 0) const {
-        return ((settings.first + index) * place_step + round * settings.size) % Pattern::period;
-    }
-
-    const EchoSettings settings;
-    const Pattern& pattern;
+    const RequestSettings settings;
+    const std::unique_ptr<Dialogues> dialogues;
     const Wiring wiring;
     semaphore connecting;
     std::vector<Stamp> stamps;  // `pipeline` for each connection
 
   private:
-    std::deque<EchoConnection> lasting_;
+    std::deque<LastingConnection> lasting_;
     std::deque<ChurnConnection> churning_;
     Faults refusals_;
 };
 
 // --- A lasting connection ---
 
-EchoConnection::EchoConnection(EchoLoad& load, std::size_t index)
-    : load_(load),
-      index_(static_cast<std::uint32_t>(index)),
-      send_place_(load.first_place(index)),
-      check_(load.pattern, load.settings.size, load.first_place(index)) {}
+LastingConnection::LastingConnection(RequestLoad& load, std::size_t index)
+    : load_(load), index_(static_cast<std::uint32_t>(index)), dialogue_(load.dialogues->make(index)) {}
 
-Stamp& EchoConnection::stamp(std::uint32_t number) const {
+Stamp& LastingConnection::stamp(std::uint32_t number) const {
     const std::size_t pipeline = load_.settings.pipeline;
     return load_.stamps[index_ * pipeline + number % pipeline];
 }
 
-Faults EchoConnection::faults() const {
-    Faults all = check_.faults();
-    all.lost += check_.missing();
+Faults LastingConnection::faults() const {
+    Faults all = dialogue_->faults();
     // Who was never answered at all may have been kept waiting by the server's other clients.
     if (!is_open() && (served_ || lost_)) all.lost += under_way();
     all.disconnected += lost_ ? 1 : 0;
     return all;
 }
 
-task<void> EchoConnection::run() {
+task<void> LastingConnection::run() {
     co_await load_.connecting.acquire();
     const std::expected<int, std::error_code> fd = co_await load_.wiring.dialer.dial();
     load_.connecting.release();
@@ -196,7 +181,7 @@ task<void> EchoConnection::run() {
     co_await serve();
 }
 
-task<void> EchoConnection::serve() {
+task<void> LastingConnection::serve() {
     wants_ = true;
     load_.wiring.injector.want(*this);
     std::string end;
@@ -204,6 +189,7 @@ task<void> EchoConnection::serve() {
         const Received bytes = co_await stream_->receive();
         if (!bytes || bytes->empty()) {
             end = ended(bytes);
+            answered(dialogue_->end(under_way()));
             break;
         }
         received(*bytes);
@@ -216,13 +202,13 @@ task<void> EchoConnection::serve() {
     load_.gone(end);
 }
 
-std::string EchoConnection::ended(const Received& last) const {
+std::string LastingConnection::ended(const Received& last) const {
     if (last) return "closed by the server";
     if (last.error() == std::errc::operation_canceled) return {};
     return last.error().message();
 }
 
-bool EchoConnection::take(Instant due) {
+bool LastingConnection::take(Instant due) {
     stamp(newest_++) = {.due = due, .sent = due};
     load_.wiring.traffic.sent();
     if (!flush_queued_ && !sending_) {
@@ -233,45 +219,46 @@ bool EchoConnection::take(Instant due) {
     return wants_;
 }
 
-void EchoConnection::flush() {
+void LastingConnection::flush() {
     flush_queued_ = false;
     if (!stream_->is_open() || unsent_ == newest_) return;
     const Injector& injector = load_.wiring.injector;
     const Instant now = injector.now();
-    const std::size_t size = (newest_ - unsent_) * load_.settings.size;
+    const Bytes bytes = dialogue_->say(newest_ - unsent_);
     for (; unsent_ != newest_; ++unsent_) {
         Stamp& sent_now = stamp(unsent_);
         sent_now.sent = now;
         if (!injector.is_open_loop()) sent_now.due = now;
     }
-    const Bytes bytes = load_.pattern.sent(send_place_, size);
     part_ = {.iov_base = const_cast<std::byte*>(bytes.data()), .iov_len = bytes.size()};
     send_.parts = {.data = &part_, .count = 1, .done = 0};
-    send_place_ = (send_place_ + size) % Pattern::period;
     sending_ = true;
     if (load_.wiring.reactor.submit(send_)) sent();
 }
 
 // An error is the receiving side's to see: it ends the connection.
-void EchoConnection::sent() {
+void LastingConnection::sent() {
     sending_ = false;
     if (send_.result >= 0) flush();
 }
 
-void EchoConnection::received(Bytes bytes) {
-    const std::size_t answered = check_.take(bytes, under_way());
+void LastingConnection::received(Bytes bytes) {
     load_.wiring.traffic.verified(bytes.size());
-    if (answered == 0) return;
+    answered(dialogue_->take(bytes, under_way()));
+}
+
+void LastingConnection::answered(std::size_t count) {
+    if (count == 0) return;
     served_ = true;
     const Instant now = load_.wiring.injector.now();
-    for (std::size_t i = 0; i < answered; ++i) load_.wiring.traffic.answered(stamp(oldest_++), now);
+    for (std::size_t i = 0; i < count; ++i) load_.wiring.traffic.answered(stamp(oldest_++), now);
     if (wants_) return;
     wants_ = true;
     load_.wiring.injector.want(*this);
 }
 
 // What has no answer has had none until now.
-void EchoConnection::give_up() {
+void LastingConnection::give_up() {
     const Instant now = load_.wiring.injector.now();
     for (std::uint32_t number = oldest_; number != newest_; ++number) {
         load_.wiring.traffic.given_up(stamp(number), now);
@@ -279,6 +266,15 @@ void EchoConnection::give_up() {
 }
 
 // --- A connection a message ---
+
+ChurnConnection::ChurnConnection(RequestLoad& load, std::size_t index)
+    : load_(load), dialogue_(load.dialogues->make(index)) {}
+
+Faults ChurnConnection::faults() const {
+    Faults all = dialogue_->faults();
+    all += faults_;
+    return all;
+}
 
 bool ChurnConnection::take(Instant due) {
     due_ = due;
@@ -311,7 +307,8 @@ task<void> ChurnConnection::carry_one() {
     const std::expected<int, std::error_code> fd = co_await load_.wiring.dialer.dial();
     if (fd) {
         Stream stream(load_.wiring.reactor, *fd);
-        answered = co_await exchange(stream, stamp, load_.first_place(index_, round_++));
+        dialogue_->begin();
+        answered = co_await exchange(stream, stamp);
         co_await stream.close();
     } else if (fd.error() != std::errc::operation_canceled) {
         ++faults_.refused;
@@ -320,23 +317,20 @@ task<void> ChurnConnection::carry_one() {
 }
 
 // True: the message has come back, counted as answered.
-task<bool> ChurnConnection::exchange(Stream& stream, Stamp& stamp, std::size_t place) {
-    const std::size_t size = load_.settings.size;
-    EchoCheck check(load_.pattern, size, place);
-    const Sent sent = co_await stream.send(load_.pattern.sent(place, size));
+task<bool> ChurnConnection::exchange(Stream& stream, Stamp& stamp) {
+    const Sent sent = co_await stream.send(dialogue_->say(1));
     std::size_t answered = 0;
     bool canceled = !sent && sent.error() == std::errc::operation_canceled;
     while (sent && answered == 0) {
         const Received bytes = co_await stream.receive();
         if (!bytes || bytes->empty()) {
             canceled = !bytes && bytes.error() == std::errc::operation_canceled;
+            answered = dialogue_->end(1);
             break;
         }
-        answered = check.take(*bytes, 1);
+        answered = dialogue_->take(*bytes, 1);
         load_.wiring.traffic.verified(bytes->size());
     }
-    faults_ += check.faults();
-    faults_.lost += check.missing();
     if (answered == 0) {
         ++(canceled ? faults_.lost : faults_.disconnected);
         co_return false;
@@ -348,9 +342,9 @@ task<bool> ChurnConnection::exchange(Stream& stream, Stamp& stamp, std::size_t p
 
 }  // namespace
 
-std::unique_ptr<Driver> make_echo_load(const EchoSettings& settings, const Pattern& pattern, Wiring wiring) {
-    assert(pattern.longest() >= settings.size * settings.pipeline && settings.size % Pattern::period != 0);
-    return std::make_unique<EchoLoad>(settings, pattern, wiring);
+std::unique_ptr<Driver> make_request_load(const RequestSettings& settings,
+                                          std::unique_ptr<Dialogues> dialogues, Wiring wiring) {
+    return std::make_unique<RequestLoad>(settings, std::move(dialogues), wiring);
 }
 
 }  // namespace confab::load
