@@ -16,9 +16,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <iostream>
-#include <iterator>
 #include <optional>
 #include <stdexcept>
 #include <stop_token>
@@ -29,6 +27,7 @@
 #include "pools/exception_text.hpp"
 #include "pools/poll_until.hpp"
 #include "pools/processes/children.hpp"
+#include "pools/processes/proc_stat.hpp"
 #include "pools/signals_blocked.hpp"
 
 namespace confab::processes {
@@ -137,15 +136,9 @@ int run(ProcessBody& body, const std::stop_token& stop) {
 // (PF_EXITING, see flags in proc_pid_stat(5)); it holds no lock any more. False, too, for one that is gone
 // already.
 bool is_running(const std::filesystem::path& thread) {
-    std::ifstream file(thread / "stat");
-    const std::string text{std::istreambuf_iterator<char>(file), {}};
-    const std::size_t name_end = text.rfind(')');
-    if (name_end == std::string::npos) return false;
-    constexpr unsigned long exiting = 4;
-    unsigned long flags = 0;
-    // Behind the name: state ppid pgrp session tty_nr tpgid flags.
-    if (std::sscanf(text.c_str() + name_end + 1, " %*c %*d %*d %*d %*d %*d %lu", &flags) != 1) return false;
-    return (flags & exiting) == 0;
+    constexpr std::uint64_t exiting = 4;
+    const ProcStat stat = read_proc_stat((thread / "stat").c_str());
+    return stat.error == 0 && (stat.flags & exiting) == 0;
 }
 
 // The thread sanitizer has a thread of its own, and sees to it that forks are safe from it.

@@ -13,8 +13,6 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <memory>
 #include <optional>
 #include <span>
@@ -27,6 +25,7 @@
 #include "pools/poll_until.hpp"
 #include "pools/processes/forking.hpp"
 #include "pools/processes/launch_messages.hpp"
+#include "pools/processes/proc_stat.hpp"
 #include "pools/wait_any.hpp"
 
 namespace confab::processes {
@@ -96,16 +95,6 @@ Fd take_signals_by_descriptor() {
     Fd fd(::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
     if (!fd) throw std::system_error(errno, std::system_category(), "signalfd");
     return above_standard_streams(std::move(fd));
-}
-
-// The parent of a process; 0 when it is gone.
-pid_t parent_of(const std::filesystem::path& process) {
-    std::ifstream file(process / "stat");
-    const std::string text{std::istreambuf_iterator<char>(file), {}};
-    const std::size_t name_end = text.rfind(')');
-    int parent = 0;
-    if (name_end == std::string::npos) return 0;
-    return std::sscanf(text.c_str() + name_end + 1, " %*c %d", &parent) == 1 ? parent : 0;
 }
 
 bool is_among(const std::vector<std::size_t>& places, std::size_t place) {
@@ -231,7 +220,8 @@ void LauncherProcess::kill_children() const {
         const std::string name = entry.path().filename();
         if (!std::ranges::all_of(name, [](char c) { return c >= '0' && c <= '9'; })) continue;
         // It is not reaped, so nobody else can have its number.
-        if (parent_of(entry.path()) == self) ::kill(std::stoi(name), SIGKILL);
+        const ProcStat stat = read_proc_stat((entry.path() / "stat").c_str());
+        if (stat.error == 0 && stat.parent == self) ::kill(std::stoi(name), SIGKILL);
     }
 }
 

@@ -161,7 +161,7 @@ TEST_CASE_TEMPLATE("who waits for much room does not keep those who need less fr
     small.until_asleep();
     CHECK(texts.get() == "x");
     CHECK(small.join() == 0);
-    CHECK(drain(texts).size() == 3);
+    for (int i = 0; i < 3; ++i) CHECK(texts.get().has_value());
     CHECK(large.join() == 0);
     CHECK(texts.get() == std::string(24, 'y'));
 }

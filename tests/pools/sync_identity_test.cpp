@@ -1,15 +1,22 @@
 #include "pools/processes/identity.hpp"
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <string>
+
 #include "pools/futex.hpp"
+#include "pools/processes/proc_stat.hpp"
 #include "pools/processes/shared_memory.hpp"
 #include "tests/support/child.hpp"
 
 using namespace confab;
 using processes::identity;
+using processes::ProcStat;
+using processes::read_proc_stat;
 
 TEST_CASE("a process is itself, and alive") {
     CHECK(identity::mine().pid == ::getpid());
@@ -58,4 +65,20 @@ TEST_CASE("a process whose main thread has ended lives as long as another goes o
     *told = 1;
     futex_wake(*told, 1, FutexScope::processes);
     CHECK(child.join() == 5);
+}
+
+TEST_CASE("what the kernel says of a process is read as it says it, and its end is told from an error") {
+    Child child([] { return ::pause(); });
+    child.until_asleep();
+    const std::string path = "/proc/" + std::to_string(child.pid()) + "/stat";
+    const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    const ProcStat stat = read_proc_stat(path.c_str());
+    CHECK(stat.error == 0);
+    CHECK(stat.state == 'S');
+    CHECK(stat.parent == ::getpid());
+    CHECK(stat.threads == 1);
+    CHECK(stat.started == identity::of(child.pid())->started);
+    child.kill();
+    CHECK(read_proc_stat(path.c_str()).error == ENOENT);
+    CHECK(read_proc_stat(file).error == ESRCH);  // it ended between the opening and the reading
 }
