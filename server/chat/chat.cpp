@@ -229,9 +229,12 @@ std::expected<void, Refusal> Chat::part(BusReader& reader, MemberId id, RoomId r
 }
 
 Position Chat::say(BusReader& reader, Kind kind, MemberId id, std::string_view nick, RoomId room,
-                   std::string_view text) {
+                   std::string_view text, std::uint64_t once) {
     const Held held(*this);
-    Entry entry{.kind = kind, .room = room, .sender = id, .nick = nick, .text = text};
+    if (once != 0) {
+        if (const auto said = directory_.find(room, once)) return *said;
+    }
+    Entry entry{.kind = kind, .room = room, .sender = id, .once = once, .nick = nick, .text = text};
     directory_.make_room_for(entry);
     entry.position = directory_.next_position(room);
     if (kind == Kind::topic) directory_.set_topic(room, text);

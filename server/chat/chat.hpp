@@ -155,9 +155,10 @@ class Chat {
 
     // Talking. The sender sits in the room.
 
-    /// `kind`: said, emote or topic. Gives the message's number.
+    /// `kind`: said, emote or topic. Gives the message's number. `once`: not 0, a message that has the same
+    /// and is still in the room's history has been said already, and that is its number.
     Position say(BusReader& reader, Kind kind, MemberId id, std::string_view nick, RoomId room,
-                 std::string_view text);
+                 std::string_view text, std::uint64_t once = 0);
     std::expected<void, Refusal> tell(BusReader& reader, MemberId id, std::string_view nick,
                                       std::string_view target, std::string_view text);
 

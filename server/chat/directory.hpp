@@ -156,6 +156,9 @@ class Directory {
     void make_room_for(const Entry& entry);
     /// Keeps `entry`, which is numbered, in the history of its room.
     void remember(const Entry& entry, const History::Bounds& bounds);
+    std::optional<Position> find(RoomId id, std::uint64_t once) const {
+        return history_.find(rooms_[id].history, once);
+    }
     std::vector<std::byte> recall(RoomId id, std::size_t count) const {
         return history_.last(rooms_[id].history, count);
     }

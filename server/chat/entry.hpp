@@ -60,6 +60,8 @@ struct Entry {
     MemberId target{};
     /// In the room's log; for what is not numbered, the last message before it.
     Position position{};
+    /// What its sender's client knows it by, so that it is not said twice (Chat::say); 0: nothing.
+    std::uint64_t once = 0;
     std::string_view nick{};  ///< of the sender, at the time
     std::string_view text{};
 };

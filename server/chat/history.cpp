@@ -64,6 +64,16 @@ std::vector<std::byte> History::last(const RoomHistory& room, std::size_t count)
     return records;
 }
 
+std::optional<Position> History::find(const RoomHistory& room, std::uint64_t once) const {
+    Place place{.block = room.first, .offset = room.begin};
+    for (std::uint32_t left = room.messages; left > 0; --left) {
+        const RecordHeader header = header_at(place);
+        if (header.once == once) return header.position;
+        skip(place, Record::size_of(header));
+    }
+    return std::nullopt;
+}
+
 void History::read(Place& place, std::span<std::byte> bytes) const {
     while (!bytes.empty()) {
         if (place.offset == capacity) place = {.block = blocks_[place.block].next, .offset = 0};

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -54,6 +55,8 @@ class History {
 
     /// The bytes of the last `count` messages, oldest first, for take_record.
     std::vector<std::byte> last(const RoomHistory& room, std::size_t count) const;
+    /// Where the message stands that has this `once`; nothing: it is not among those that are kept.
+    std::optional<Position> find(const RoomHistory& room, std::uint64_t once) const;
     static std::size_t bytes(const RoomHistory& room) { return room.blocks * sizeof(HistoryBlock); }
 
   private:

@@ -44,6 +44,14 @@ struct Written {
     }
 };
 
+// Clients choose what is unique; eight bytes of it are kept (FNV-1a). 0 for an empty one only.
+std::uint64_t fingerprint(std::string_view once) {
+    if (once.empty()) return 0;
+    std::uint64_t print = 0xcbf29ce484222325;
+    for (const char c : once) print = (print ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+    return std::max<std::uint64_t>(print, 1);
+}
+
 std::optional<std::uint64_t> epoch_from(std::string_view text) {
     std::uint64_t epoch = 0;
     const auto [end, fault] = std::from_chars(text.begin(), text.end(), epoch, 36);
@@ -262,7 +270,7 @@ void JsonConversation::topic(const JsonRequest& request) { say(Kind::topic, requ
 
 void JsonConversation::say(Kind kind, const JsonRequest& request) {
     if (request.text.empty()) return refuse(request, "empty", "there is no text");
-    const auto position = member_.say(kind, request.text, request.room);
+    const auto position = member_.say(kind, request.text, request.room, fingerprint(request.once));
     if (!position) return refuse(request, position.error(), request.room);
     const auto place = member_.look(request.room);
     answer(request, "ack", ",\"room\":\"", JsonText(place->name.view()), "\",\"epoch\":\"",

@@ -40,9 +40,9 @@ class Reader final : public nlohmann::json_sax<json> {
         if (!in_object()) return false;
         std::string* const member = string_member();
         if (member == nullptr) return refuse_if_known();
-        if (member == &request_.id &&
-            (value.size() > JsonRequest::longest_id || check_text(value) != TextFault::none))
-            return refuse("an id is a text of 64 bytes at most");
+        const bool is_id = member == &request_.id || member == &request_.once;
+        if (is_id && (value.size() > JsonRequest::longest_id || check_text(value) != TextFault::none))
+            return refuse("id and once are texts of 64 bytes at most");
         *member = std::move(value);
         return true;
     }
@@ -71,13 +71,14 @@ class Reader final : public nlohmann::json_sax<json> {
     bool in_object() { return begun_ || refuse("a message is an object"); }
 
     std::string* string_member() {
-        const std::array<std::pair<std::string_view, std::string*>, 6> members{{
+        const std::array<std::pair<std::string_view, std::string*>, 7> members{{
             {"type", &request_.type},
             {"id", &request_.id},
             {"room", &request_.room},
             {"nick", &request_.nick},
             {"text", &request_.text},
             {"epoch", &request_.epoch},
+            {"once", &request_.once},
         }};
         for (const auto& [name, member] : members) {
             if (name == key_) return member;
@@ -86,7 +87,7 @@ class Reader final : public nlohmann::json_sax<json> {
     }
     // The value is of a kind that no known member has.
     bool refuse_if_known() {
-        if (string_member() != nullptr) return refuse("type, id, room, nick, text and epoch are texts");
+        if (string_member() != nullptr) return refuse("type, id, room, nick, text, epoch and once are texts");
         if (key_ == "seq" || key_ == "count") return refuse("seq and count are whole numbers, not below 0");
         return true;
     }

@@ -17,10 +17,11 @@ struct JsonRequest {
     std::string nick;
     std::string text;
     std::string epoch;
+    std::string once;  ///< the client's, for what is not to be said twice
     std::optional<std::uint64_t> seq{};
     std::optional<std::uint64_t> count{};
 
-    /// Bytes of an id, at most: it is sent back as it came.
+    /// Bytes of an id and of `once`, at most.
     static constexpr std::size_t longest_id = 64;
 
     /// Reads `message`. What is wrong with it, in words; empty when nothing is. `id` is there in any case, if

@@ -70,14 +70,15 @@ std::expected<void, Refusal> Member::rename(const Name& nick) {
     return {};
 }
 
-std::expected<Position, Refusal> Member::say(Kind kind, std::string_view text, std::string_view name) {
+std::expected<Position, Refusal> Member::say(Kind kind, std::string_view text, std::string_view name,
+                                             std::uint64_t once) {
     const auto room = own_room(name);
     if (!room) return std::unexpected(room.error());
     if (kind == Kind::topic && text.size() > hub_.limits().topic_length)
         return std::unexpected(Refusal::topic_too_long);
     hub_.counters_.messages.add();
     hub_.schedule_turn();
-    return hub_.chat_.say(hub_.reader_, kind, session_.id, session_.nick.view(), *room, text);
+    return hub_.chat_.say(hub_.reader_, kind, session_.id, session_.nick.view(), *room, text, once);
 }
 
 std::expected<void, Refusal> Member::tell(std::string_view nick, std::string_view text) {

@@ -72,8 +72,9 @@ class Member {
 
     // `room`: one that he is in; empty: the current one.
 
-    /// `kind`: said, emote or topic. Gives the message's number.
-    std::expected<Position, Refusal> say(Kind kind, std::string_view text, std::string_view room = {});
+    /// `kind`: said, emote or topic. Gives the message's number. `once`: see Chat::say.
+    std::expected<Position, Refusal> say(Kind kind, std::string_view text, std::string_view room = {},
+                                         std::uint64_t once = 0);
     std::expected<void, Refusal> tell(std::string_view nick, std::string_view text);
 
     /// The room as it is.

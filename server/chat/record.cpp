@@ -27,6 +27,7 @@ Record::Record(const Entry& entry)
               .sender = entry.sender,
               .target = entry.target,
               .position = entry.position,
+              .once = entry.once,
               .kind = entry.kind,
               .reason = entry.reason,
               .nick_size = static_cast<std::uint8_t>(entry.nick.size()),
@@ -42,6 +43,7 @@ Entry take_record(std::span<const std::byte>& records) {
             .sender = header.sender,
             .target = header.target,
             .position = header.position,
+            .once = header.once,
             .nick = {texts, header.nick_size},
             .text = {texts + header.nick_size, header.text_size}};
 }

@@ -17,6 +17,7 @@ struct RecordHeader {
     MemberId sender;
     MemberId target;
     Position position;
+    std::uint64_t once;
     Kind kind;
     Reason reason;
     std::uint8_t nick_size;

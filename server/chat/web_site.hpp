@@ -6,7 +6,7 @@
 
 namespace confab::chat {
 
-/// `/ws`: the WebSocket.
+/// The page at `/`, with what belongs to it; and the WebSocket at `/ws`.
 class WebSite final : public HttpSite {
   public:
     /// `options` outlives it.

@@ -6,6 +6,7 @@ Usage: web_test.py CONFAB STRATEGY
 
 import json
 import pathlib
+import re
 import signal
 import struct
 import sys
@@ -98,6 +99,33 @@ class Web(unittest.TestCase):
                          ["keep-alive", "close"])
         [head] = self.request(server, get.replace(b"GET", b"HEAD"), has_body=False)
         self.assertEqual((head.status, head.headers["content-length"]), (404, "22"))
+
+    def test_the_page_is_there_and_may_ask_for_its_own_files_only(self):
+        server = self.serve()
+
+        def get(target, *lines, method="GET"):
+            rows = [f"{method} {target} HTTP/1.1", f"Host: {server.address}", *lines, "", ""]
+            return self.request(server, "\r\n".join(rows).encode(), has_body=method != "HEAD")[0]
+
+        page = get("/")
+        self.assertEqual((page.status, page.headers["content-type"]), (200, "text/html; charset=utf-8"))
+        policy = page.headers["content-security-policy"]
+        self.assertIn("default-src 'none'", policy)
+        self.assertNotIn("unsafe", policy)
+        self.assertEqual(page.headers["x-content-type-options"], "nosniff")
+        for target in set(re.findall(r'(?:src|href)="([^"]+)"', page.body)):
+            with self.subTest(target=target):
+                self.assertRegex(target, r"^/\w")
+                file = get(target)
+                self.assertEqual(file.status, 200)
+                self.assertNotRegex(file.body.replace("http://www.w3.org/2000/svg", ""), "https?://")
+        self.assertEqual(get("/?x=y").body, page.body)
+        same = get("/", f"If-None-Match: {page.headers['etag']}")
+        self.assertEqual((same.status, same.body, same.headers["etag"]), (304, "", page.headers["etag"]))
+        head = get("/", method="HEAD")
+        self.assertEqual(int(head.headers["content-length"]), len(page.body.encode()))
+        refused = get("/", "Content-Length: 0", method="POST")
+        self.assertEqual((refused.status, refused.headers["allow"]), (405, "GET, HEAD"))
 
     def test_a_request_that_comes_byte_by_byte_is_one(self):
         server = self.serve()
@@ -343,6 +371,18 @@ class Web(unittest.TestCase):
         self.assertEqual(come_back(4, "1"), ("new_epoch", {"from": 1, "to": 2}, [3, 4, 5]))
         self.assertEqual(come_back(99), ("recovered", None, []))
         self.assertNotIn("resume", anna.ask("join", room="tea", epoch=epoch, seq=1))  # who is there misses nothing
+
+    def test_what_is_said_again_under_the_same_name_is_said_once(self):
+        server = self.serve()
+        anna = self.member(server, "anna", "tea")
+        first = anna.ask("say", room="tea", text="hello", once="a1")
+        self.assertEqual(anna.ask("say", room="tea", text="hello", once="a2")["seq"], 2)
+        anna.__exit__()
+        again = self.member(server)
+        self.assertEqual(again.ask("join", room="tea")["epoch"], first["epoch"])
+        self.assertEqual(again.ask("say", room="tea", text="hello", once="a1")["seq"], 1)
+        self.assertEqual(again.ask("say", room="tea", text="hello")["seq"], 3)
+        self.assertEqual(len(again.ask("history", room="tea")["messages"]), 3)
 
     def test_what_is_said_while_many_come_back_is_neither_lost_nor_doubled(self):
         if not serves_several():
