@@ -70,6 +70,8 @@ class Member final : Taker {
     void was_heard();
     /// When this member said that; nothing when it is too long ago.
     const Stamp* stamp_of(std::uint64_t saying) const;
+    /// The witness has heard more.
+    void catch_up();
     /// Something was said that this member is to hear.
     void owe() { owed_ += listens() ? 1 : 0; }
     bool listens() const { return present_ && role_ != Role::slow_reader; }
@@ -105,6 +107,7 @@ class Member final : Taker {
     std::array<Stamp, stamps_kept> stamps_{};
     std::uint64_t said_ = 0, heard_of_mine_ = 0, said_before_session_ = 0;
     std::uint64_t owed_ = 0;
+    std::uint64_t paid_ahead_ = 0;  // debts paid by what the witness had not heard
     bool present_ = false, flush_queued_ = false, wants_ = false, leaving_ = false, served_ = false,
          announced_ = false;
 };
@@ -282,17 +285,30 @@ void Member::saying(std::string_view text) {
     served_ = true;
     if (role_ == Role::witness) {
         room_.log.append(*heard);
+        for (Member* const member : room_.members) member->catch_up();
         speaker->was_heard();
     } else if (role_ == Role::speaker && listening_) {
-        listening_->hear(*heard);
+        const bool was_ahead = listening_->is_ahead();
+        // What comes once more is not what is still owed.
+        if (listening_->hear(*heard) && !was_ahead) return;
     }
     if (owed_ == 0) return;
     --owed_;
+    if (listening_ && listening_->is_ahead()) ++paid_ahead_;
     if (const Stamp* const stamp = speaker->stamp_of(heard->number)) {
         load_.wiring.traffic.answered(*stamp, load_.wiring.injector.now());
     } else {
         load_.wiring.traffic.dropped(1);
     }
+}
+
+// What has turned out to have come once more has paid for something that is still to come.
+void Member::catch_up() {
+    if (!listening_ || !listening_->is_ahead()) return;
+    const std::uint64_t again = std::min(listening_->catch_up(), paid_ahead_);
+    for (std::uint64_t i = 0; i < again; ++i) load_.wiring.traffic.sent();
+    owed_ += again;
+    paid_ahead_ = listening_->is_ahead() ? paid_ahead_ - again : 0;
 }
 
 bool Member::take(Instant due) {
@@ -350,7 +366,7 @@ const Stamp* Member::stamp_of(std::uint64_t saying) const {
 // Who has gone is owed nothing any more.
 void Member::settle_debts() {
     load_.wiring.traffic.dropped(owed_);
-    owed_ = 0;
+    owed_ = paid_ahead_ = 0;
 }
 
 Faults Member::faults() const {

@@ -11,10 +11,16 @@ void RoomLog::append(const Saying& saying) {
     ++first_;
 }
 
-void Listening::hear(const Saying& saying) {
-    if (saying.speaker == speaker_) return;
+bool Listening::hear(const Saying& saying) {
+    if (saying.speaker == speaker_) return false;
     ahead_.push_back(saying);
+    return catch_up() > 0;
+}
+
+std::uint64_t Listening::catch_up() {
+    const std::uint64_t before = faults_.doubled;
     follow();
+    return faults_.doubled - before;
 }
 
 void Listening::follow() {

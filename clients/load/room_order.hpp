@@ -44,8 +44,14 @@ class Listening {
     /// servers tell him nevertheless, which is no fault. `log` outlives this.
     Listening(const RoomLog& log, std::uint32_t speaker) : log_(log), speaker_(speaker), place_(log.end()) {}
 
-    /// The member hears `saying`, perhaps before the witness does.
-    void hear(const Saying& saying);
+    /// The member hears `saying`, perhaps before the witness does. Gives whether it is known by now to have
+    /// come once more.
+    bool hear(const Saying& saying);
+    /// The witness has heard more. Gives how many of those that the member had heard before have turned out
+    /// to have come once more.
+    std::uint64_t catch_up();
+    /// True exactly when the member has heard what the witness has not.
+    bool is_ahead() const { return !ahead_.empty(); }
 
     /// What was wrong. `stayed`: the member was there until all had been heard, so what the witness has heard
     /// and this member has not is lost; of one who left in the middle nobody knows what he was still to hear.

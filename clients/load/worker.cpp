@@ -119,7 +119,7 @@ task<LoadResult> Worker::run() {
     try {
         tasks.spawn(injector_.pace(), "pace");
         bystanders_.spawn_all(tasks);
-        co_await bystanders_.settled().wait_for(options_.connect_limit);
+        co_await all_present();
         driver_->spawn_all(tasks);
         co_await all_connected();
         if (driver_->open_connections() > 0) driver_->settled().clear();
@@ -149,6 +149,15 @@ task<LoadResult> Worker::run() {
     result.warning = reactor_.warning();
     result.interrupted = interrupted_;
     co_return result;
+}
+
+// A server that gets round to some of them only is not waited for without end, one that gets on is.
+task<void> Worker::all_present() {
+    std::size_t before = options_.bystanders() + 1;
+    while (!bystanders_.settled().is_set() && bystanders_.present() != before) {
+        before = bystanders_.present();
+        co_await bystanders_.settled().wait_for(options_.connect_limit);
+    }
 }
 
 // In a chat to be connected is to have been greeted, and some servers never get round to all: as long as they

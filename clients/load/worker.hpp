@@ -60,6 +60,7 @@ class Worker {
     Reading read() const;
     bool is_over() const { return interrupted_ || driver_->settled().is_set() || traffic_.is_enough(); }
     task<void> watch_hiccups();
+    task<void> all_present();
     task<void> all_connected();
     task<void> load_and_measure(LoadResult& result);
     task<void> settle();

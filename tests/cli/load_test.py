@@ -449,7 +449,11 @@ class Chat(unittest.TestCase):
         self.assertEqual(self.spoil_one(lambda line: []), {"lost": 1})
 
     def test_a_line_that_one_member_gets_twice_is_doubled(self):
-        self.assertEqual(self.spoil_one(lambda line: [line, line])["doubled"], 1)
+        self.assertEqual(self.spoil_one(lambda line: [line, line]), {"doubled": 1})
+
+    def test_a_line_that_comes_twice_does_not_stand_for_another_one(self):
+        for _ in range(5):  # it did when it was among the last
+            self.assertEqual(set(self.faults(lambda member, line: [line, line] if member == 2 else [line])), {"doubled"})
 
     def test_a_changed_line_is_corrupted(self):
         found = self.spoil_one(lambda line: [line[:-2] + b"?\n"])

@@ -56,6 +56,24 @@ TEST_CASE("who hears what the witness hears is without fault") {
     CHECK(compare(said, said).all() == 0);
 }
 
+TEST_CASE("what comes once more is known as soon as the witness has heard it") {
+    RoomLog log;
+    Listening listening(log, 9);
+    const Saying first{.speaker = 1, .number = 0}, second{.speaker = 1, .number = 1};
+    CHECK(!listening.hear(first));
+    CHECK(!listening.hear(first));
+    CHECK(listening.is_ahead());
+    CHECK(listening.catch_up() == 0);
+    log.append(first);
+    CHECK(listening.catch_up() == 1);
+    CHECK(!listening.is_ahead());
+    CHECK(listening.hear(first));
+    log.append(second);
+    CHECK(!listening.hear(second));
+    CHECK(listening.faults().doubled == 2);
+    CHECK(listening.faults().all() == 2);
+}
+
 TEST_CASE("a speaker does not miss what he said himself, nor is it wrong to be told") {
     const auto said = conversation(20);
     std::vector<Saying> others;
