@@ -28,28 +28,29 @@ BASELINES = {
 }
 
 
-def workload(rooms, members, flight):
-    return ["--rooms", str(rooms), "--members", str(members), "--flight", str(flight), "--bytes", "64"]
+def workload(rooms, members, burst):
+    return ["--rooms", str(rooms), "--connections", str(members), "--burst", str(burst), "--size", "64"]
 
 
 class FanoutBench(rounds.Bench):
     title = "# Fan-out"
     unit = "deliveries"
-    # members of one room, or rooms x members; messages under way at once in each room.
+    # members, of so many rooms by Zipf's law where there is more than one; lines that a speaker says at once.
     workloads = {
         "100:1": workload(1, 100, 1),
         "100:32": workload(1, 100, 32),
         "1000:1": workload(1, 1000, 1),
         "1000:32": workload(1, 1000, 32),
-        "100x10:1": workload(100, 10, 1),
-        "100x10:32": workload(100, 10, 32),
+        "1000/100:1": workload(100, 1000, 1),
+        "1000/100:32": workload(100, 1000, 32),
     }
     calls_workload = "100:32"
-    probe = ["--members", "5"]
+    probe = ["--connections", "5", "--burst", "1"]
     pairs = [("raw uring", "raw epoll"), ("uring", "epoll")]
 
     def load_command(self, server):
-        return [str(self.build / "bench" / "fanout_load"), "--port", str(server.port), "--pid", str(server.pid)]
+        address = f"127.0.0.1:{server.port}"
+        return [str(self.build / "cli" / "confab"), "load", address, "--app", "chat", "--json", "-", "--pid", str(server.pid)]
 
     def all_contenders(self):
         for name, program in BASELINES.items():
@@ -60,10 +61,10 @@ class FanoutBench(rounds.Bench):
             yield Contender(name, serve, baseline)
 
     def counted(self, figures):
-        return figures["deliveries"]
+        return figures["messages"]
 
     def counted_in_all(self, figures):
-        return figures["total_deliveries"]
+        return figures["answered"]
 
     def run(self):
         super().run()
@@ -80,7 +81,7 @@ def main(arguments):
         full={"rounds": 15, "seconds": 0.5, "warmup": 0.1, "calls": 3_000_000,
               "workloads": list(FanoutBench.workloads)},
         quick={"rounds": 3, "seconds": 0.15, "warmup": 0.03, "calls": 1_000_000,
-               "workloads": ["100:1", "100:32", "100x10:32"],
+               "workloads": ["100:1", "100:32", "1000/100:32"],
                "contenders": [*BASELINES, "epoll", "uring", "percore"]},
     )
     bench = FanoutBench(rounds.parse(parser, arguments))

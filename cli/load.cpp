@@ -260,6 +260,10 @@ void add_shape(CLI::App& command, LoadCommand& load) {
     add_option(
         command, "--rooms", load.options.rooms,
         "Chat: rooms, the second half as large as the first, the third a third; 1: where the server puts us");
+    add_option(
+        command, "--burst", load.options.burst,
+        "Chat: in each room one speaker at a time says so many lines at once, the next one when all have "
+        "heard them; 0: all speak when they may");
     add_option(command, "--session", load.options.session,
                "Chat: lines after which a speaker leaves and comes back; 0: he stays");
     add_option(command, "--slow-readers", load.options.slow_readers,

@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "clients/load/room_order.hpp"
 #include "coro/semaphore.hpp"
@@ -49,10 +50,33 @@ std::optional<Saying> read_saying(std::string_view line) {
 class ChatLoad;
 class Member;
 
-struct Room {
+/// A room, and whose turn it is where its members speak in bursts.
+class Room {
+  public:
     std::string name;  // empty: where the server puts us
     RoomLog log;
     std::vector<Member*> members;  // the witness is the first
+
+    /// Each burst is of so many lines; 0: there are none.
+    void take_turns(std::size_t lines) { burst_ = lines; }
+    bool has_turns() const { return burst_ > 0; }
+    /// A member has come in: when all have, the first one's turn begins.
+    void arrived();
+    /// The speaker has said a line, which so many are to hear. True: he goes on.
+    bool said(std::size_t listeners);
+    /// So many of those need not be waited for any longer. When there is none left, it is the next one's
+    /// turn.
+    void heard(std::size_t deliveries = 1);
+    /// So many are to be waited for again: what came was something else.
+    void owed_again(std::size_t deliveries) { unheard_ += deliveries; }
+    /// Whose turn it is, perhaps, has gone, and says no more.
+    void gone(const Member& member);
+
+  private:
+    void next_turn();
+
+    std::size_t burst_ = 0, left_ = 0, unheard_ = 0, present_ = 0;
+    std::size_t turn_ = 0;  // whose it is: a place among the members
 };
 
 class Member final : Taker {
@@ -75,6 +99,9 @@ class Member final : Taker {
     /// Something was said that this member is to hear.
     void owe() { owed_ += listens() ? 1 : 0; }
     bool listens() const { return present_ && role_ != Role::slow_reader; }
+    bool speaks() const { return present_ && !leaving_ && role_ == Role::speaker; }
+    /// Asks for something to say.
+    void ask();
     std::uint64_t said() const { return said_; }
 
   private:
@@ -165,7 +192,8 @@ ChatLoad::ChatLoad(const ChatSettings& chat, Wiring wires)
         }
         if (i == first) first_ = number;
         Room& room = rooms_.emplace_back();
-        if (chat.rooms > 1) room.name = "load-" + std::to_string(i);
+        room.take_turns(chat.burst);
+        if (chat.rooms > 1 || chat.burst > 0) room.name = "load-" + std::to_string(i);
         for (std::size_t k = 0; k < sizes[i]; ++k) {
             const bool is_slow = k == 2 && i < chat.slow_readers;
             const auto role = k == 0    ? Member::Role::witness
@@ -173,6 +201,39 @@ ChatLoad::ChatLoad(const ChatSettings& chat, Wiring wires)
                                         : Member::Role::speaker;
             room.members.push_back(&members_.emplace_back(*this, room, number++, role));
         }
+    }
+}
+
+// --- A room ---
+
+void Room::arrived() {
+    if (++present_ == members.size() && burst_ > 0) next_turn();
+}
+
+bool Room::said(std::size_t listeners) {
+    unheard_ += listeners;
+    return burst_ > 0 && --left_ > 0;
+}
+
+void Room::heard(std::size_t deliveries) {
+    if (deliveries == 0) return;
+    unheard_ -= deliveries;
+    if (burst_ > 0 && unheard_ == 0 && left_ == 0) next_turn();
+}
+
+void Room::gone(const Member& member) {
+    if (burst_ == 0 || members[turn_] != &member || left_ == 0) return;
+    left_ = 0;
+    if (unheard_ == 0) next_turn();
+}
+
+void Room::next_turn() {
+    for (std::size_t i = 0; i < members.size(); ++i) {
+        turn_ = (turn_ + 1) % members.size();
+        if (!members[turn_]->speaks()) continue;
+        left_ = burst_;
+        members[turn_]->ask();
+        return;
     }
 }
 
@@ -203,7 +264,7 @@ task<void> Member::run() {
 // One session; gives why it ended, if that was not meant.
 task<std::string> Member::attend() {
     if (!room_.name.empty()) {
-        stream_->outbox().push(SharedBytes::copy_of(as_bytes("/join " + room_.name + '\n')));
+        stream_->outbox().push(SharedBytes::copy_of(as_bytes("/join " + room_.name + "\n/ping here\n")));
         stream_->outbox().flush();
     }
     const std::string end = co_await converse();
@@ -253,10 +314,8 @@ void Member::line(std::string_view whole) {
     const std::size_t at = whole.find(mark);
     if (at != std::string_view::npos) return saying(whole.substr(at));
     if (whole.starts_with("! ")) ++faults_.complaints;
-    // The first line is the welcome; with a room of our own, the one that names it.
-    if (!present_ &&
-        (room_.name.empty() || whole.find("you are in " + room_.name + ' ') != std::string_view::npos))
-        arrive();
+    // The first line is the welcome; with a room of our own, the answer to what was sent after joining it.
+    if (!present_ && (room_.name.empty() || whole == "* pong here")) arrive();
 }
 
 void Member::arrive() {
@@ -264,11 +323,16 @@ void Member::arrive() {
     if (role_ == Role::speaker) {
         listening_.emplace(room_.log, number_);
         said_before_session_ = said_;
-        wants_ = true;
-        load_.wiring.injector.want(*this);
+        if (!room_.has_turns()) ask();
     }
+    room_.arrived();
     if (!announced_) load_.connected();
     announced_ = true;
+}
+
+void Member::ask() {
+    wants_ = true;
+    load_.wiring.injector.want(*this);
 }
 
 void Member::saying(std::string_view text) {
@@ -295,6 +359,7 @@ void Member::saying(std::string_view text) {
     if (owed_ == 0) return;
     --owed_;
     if (listening_ && listening_->is_ahead()) ++paid_ahead_;
+    room_.heard();
     if (const Stamp* const stamp = speaker->stamp_of(heard->number)) {
         load_.wiring.traffic.answered(*stamp, load_.wiring.injector.now());
     } else {
@@ -308,6 +373,7 @@ void Member::catch_up() {
     const std::uint64_t again = std::min(listening_->catch_up(), paid_ahead_);
     for (std::uint64_t i = 0; i < again; ++i) load_.wiring.traffic.sent();
     owed_ += again;
+    room_.owed_again(again);
     paid_ahead_ = listening_->is_ahead() ? paid_ahead_ - again : 0;
 }
 
@@ -318,15 +384,19 @@ bool Member::take(Instant due) {
     compose(load_.line, {.speaker = number_, .number = said_++}, load_.settings.size);
     load_.line += '\n';
     stream_->outbox().push(SharedBytes::copy_of(as_bytes(load_.line)));
+    std::size_t listeners = 0;
     for (Member* const listener : room_.members) {
         if (listener == this || !listener->listens()) continue;
         listener->owe();
         load_.wiring.traffic.sent();
+        ++listeners;
     }
     if (!flush_queued_) {
         flush_queued_ = true;
         load_.wiring.reactor.at_end_of_turn(flush_);
     }
+    const bool goes_on = room_.said(listeners);
+    if (room_.has_turns()) return wants_ = goes_on;
     const std::uint64_t session = load_.settings.session;
     const bool is_last = session != 0 && said_ - said_before_session_ >= session;
     wants_ = !is_last && said_ - heard_of_mine_ < load_.settings.pipeline;
@@ -346,7 +416,7 @@ bool Member::may_leave() const {
 void Member::was_heard() {
     served_ = true;
     ++heard_of_mine_;
-    if (!present_ || leaving_ || wants_) return;
+    if (!present_ || leaving_ || wants_ || room_.has_turns()) return;
     if (may_leave()) {
         leaving_ = true;
         stream_->outbox().push(SharedBytes::copy_of(as_bytes("/quit\n")));
@@ -355,8 +425,7 @@ void Member::was_heard() {
         return;
     }
     if (said_ - heard_of_mine_ >= load_.settings.pipeline) return;
-    wants_ = true;
-    load_.wiring.injector.want(*this);
+    ask();
 }
 
 const Stamp* Member::stamp_of(std::uint64_t saying) const {
@@ -366,7 +435,9 @@ const Stamp* Member::stamp_of(std::uint64_t saying) const {
 // Who has gone is owed nothing any more.
 void Member::settle_debts() {
     load_.wiring.traffic.dropped(owed_);
-    owed_ = paid_ahead_ = 0;
+    room_.heard(std::exchange(owed_, 0));
+    paid_ahead_ = 0;
+    room_.gone(*this);
 }
 
 Faults Member::faults() const {

@@ -15,9 +15,12 @@ struct ChatSettings {
     std::size_t size = 64;          ///< bytes of a line, its end included; at least `shortest_line`
     std::size_t pipeline = 1;       ///< lines of a speaker that his room has not heard, at most
     std::size_t slow_readers = 0;   ///< members who hardly read, one a room as far as they go
-    std::uint64_t session = 0;      ///< lines after which a speaker leaves and another one joins; 0: he stays
-    std::size_t connecting = 256;   ///< connections that may be in the making at once
-    WorkShare share;                ///< whole rooms are shared out
+    /// In each room one speaker at a time says so many lines at once, the next one when all have heard them;
+    /// 0: everybody speaks when he may.
+    std::size_t burst = 0;
+    std::uint64_t session = 0;     ///< lines after which a speaker leaves and another one joins; 0: he stays
+    std::size_t connecting = 256;  ///< connections that may be in the making at once
+    WorkShare share;               ///< whole rooms are shared out
 };
 
 inline constexpr std::size_t shortest_line = 32;

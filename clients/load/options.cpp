@@ -10,6 +10,8 @@ namespace {
 // What any server takes as a line, with the name of who said it.
 constexpr std::size_t longest_line = 4000;
 constexpr std::size_t most_lines = 32;
+// As many as their times are kept of (see ChatSettings::burst).
+constexpr std::size_t most_lines_at_once = 64;
 
 constexpr std::string_view http_scheme = "http://";
 
@@ -35,11 +37,15 @@ std::string LoadOptions::fault() const {
         return "--idle, --dribblers, --slow-readers: 1000000 at most";
     if (http_path.find_first_of(" \r\n") != std::string::npos) return "the URL's path: no blanks (write %20)";
     if (any_body && app != App::http) return "--any-body: only with --app http";
+    if (burst > 0 && app != App::chat) return "--burst: only with --app chat";
     if (app == App::chat) {
         if (rooms < 1 || rooms > connections / 2) return "--rooms: at least 1, and two connections for each";
         if (threads > rooms) return "--threads: no more than there are rooms";
         if (size < shortest_line || size > longest_line) return "--size: 32 to 4000 bytes in a line";
         if (pipeline > most_lines) return "--pipeline: no more than 32 lines";
+        if (burst > most_lines_at_once) return "--burst: no more than 64 lines";
+        if (burst > 0 && (rate || session > 0 || rooms > connections / 3))
+            return "--burst: in a closed loop, without --session, of three connections a room or more";
         if (churn) return "--churn: not with --app chat; --session lets members come and go";
         if (idle > 0 || dribblers > 0) return "--idle, --dribblers: not with --app chat";
         if (slow_readers > rooms) return "--slow-readers: no more than one a room";

@@ -31,6 +31,7 @@ struct LoadOptions {
     std::size_t slow_readers = 0;
     std::size_t idle = 0;  ///< not chat: connections beside the others that say something once, before them
     std::size_t dribblers = 0;  ///< not chat: connections beside the others that send a byte a second
+    std::size_t burst = 0;      ///< chat: lines that one speaker of a room says at once; 0: all speak
     std::uint64_t session = 0;  ///< chat: lines after which a speaker leaves and comes back; 0: he stays
     /// Open loop: how many messages are due when. Nothing: closed loop.
     std::optional<RateProfile> rate{};

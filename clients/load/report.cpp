@@ -253,10 +253,12 @@ std::string json(const LoadOptions& options, const LoadResult& result, std::span
     }
     fmt::format_to(
         out,
-        ",\"seconds\":{:.6f},\"messages\":{},\"rate\":{:.3f},\"verified_bytes\":{},\"served\":{},"
+        ",\"seconds\":{:.6f},\"messages\":{},\"answered\":{},\"rate\":{:.3f},\"verified_bytes\":{},"
+        "\"served\":{},"
         "\"starved\":{},\"bystanders\":{},\"never_sent\":{},\"interrupted\":{},\"errors\":{},\"faults\":{}",
-        seconds(result.measured), result.messages, result.rate(), result.bytes, result.served, result.starved,
-        result.bystanders, result.never_sent, result.interrupted, result.faults.all(), json(result.faults));
+        seconds(result.measured), result.messages, result.answered, result.rate(), result.bytes,
+        result.served, result.starved, result.bystanders, result.never_sent, result.interrupted,
+        result.faults.all(), json(result.faults));
     if (result.server_known)
         fmt::format_to(out, ",\"server_cpu_seconds\":{:.6f}", seconds(result.server_cpu));
     text += ",\"generator_limits\":[";

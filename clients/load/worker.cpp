@@ -41,6 +41,7 @@ std::unique_ptr<Driver> make_driver(const LoadOptions& options, WorkShare share,
                                .size = options.size,
                                .pipeline = options.pipeline,
                                .slow_readers = options.slow_readers,
+                               .burst = options.burst,
                                .session = options.session,
                                .share = share},
                               wiring);

@@ -26,8 +26,3 @@ class ServerTest(unittest.TestCase):
             raise
         self.addCleanup(server.end)
         return server
-
-    def skip_without_uring(self, done):
-        """The loads need io_uring, which containers may forbid."""
-        if done.returncode == harness.UNSUPPORTED:
-            self.skipTest(done.stderr)

@@ -412,7 +412,8 @@ class Chat(unittest.TestCase):
         with Server(CONFAB, "serve", "--app", "chat", "--listen", "127.0.0.1:0") as server:
             for arguments in (["--connections", "10"], ["--connections", "40", "--rooms", "5", "--threads", "2", "--pipeline", "4"],
                               ["--connections", "12", "--rooms", "3", "--session", "3"], ["--connections", "2", "--size", "4000"],
-                              ["--connections", "10", "--rate", "2000", "--arrivals", "poisson", "--pipeline", "8"]):
+                              ["--connections", "10", "--rate", "2000", "--arrivals", "poisson", "--pipeline", "8"],
+                              ["--connections", "9", "--burst", "64"], ["--connections", "30", "--rooms", "4", "--burst", "3"]):
                 with self.subTest(arguments):
                     done, figures = self.chat(server.address, "--count", "2000", *arguments)
                     self.assertEqual(done.returncode, 0, done.stderr)
