@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <utility>
 
 #include "coro/stream.hpp"
 #include "coro/task.hpp"
@@ -40,12 +41,19 @@ class Worker {
     /// What a handler gave away, once it has ended.
     std::optional<std::string> take_given_away(const Stream& stream);
 
+    /// For a handler that is about to end: its connection goes on with `next`, as if that had been its
+    /// handler from the beginning. So nothing has to be kept of the first that the second does not need.
+    void go_on_with(task<void> next) { next_ = std::move(next); }
+    /// What the handler that has just ended named; a task without a frame: nothing.
+    task<void> take_next() { return std::exchange(next_, {}); }
+
     /// The server is going down: the moment for a last word. The tasks of all connections are asked to stop
     /// next.
     virtual void drain() {}
 
   private:
     std::unordered_map<const Stream*, std::string> given_away_;
+    task<void> next_;
 };
 
 /// An application. It is asked for a worker on each reactor's own thread, several at a time.

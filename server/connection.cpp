@@ -84,6 +84,10 @@ Connection::Connection(scope& owner, const Place& place, int fd)
 void Connection::settle(bool started) noexcept {
     if (started) log_failure();
     if (state_ == State::running) {
+        if (task<void> next = place_.worker.take_next()) {
+            body_ = std::move(next);
+            return resume(body());
+        }
         state_ = State::returned;
         auto traveller = departing(started);
         body_ = traveller ? depart(stream_, std::move(*traveller), place_.departed) : farewell(stream_);

@@ -13,7 +13,8 @@
 
 namespace confab {
 
-/// A connection is a task of its scope: the worker's handler first, and when that has ended - however it did
+/// A connection is a task of its scope: the worker's handler first, or several, one after the other; and when
+/// that has ended - however it did
 /// - the farewell, which sends what is still owed and closes. An idle connection is this object and the
 /// handler's frame. One that its handler has given away travels instead.
 ///
@@ -49,7 +50,7 @@ class Connection final : public ScopedTask {
 
     const Place& place_;
     Stream stream_;
-    task<void> body_;  // the handler while the state is `running`, then the farewell
+    task<void> body_;  // a handler while the state is `running`, then the farewell
 };
 
 }  // namespace confab

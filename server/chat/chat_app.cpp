@@ -1,5 +1,8 @@
 #include "server/chat/chat_app.hpp"
 
+#include <memory>
+#include <optional>
+#include <string>
 #include <utility>
 
 #include "server/chat/chat.hpp"
@@ -28,11 +31,17 @@ class ConnectedMember final : public Member {
     TaskContext& task_;
 };
 
-/// What a connection's conversation begins with.
+/// What a connection's conversation begins with, when it is not nothing: few bytes in the frame of those who
+/// have begun.
 struct Beginning {
-    std::unique_ptr<Traveller> traveller;  // null: it begins here
-    std::string heard;                     // has been received already
+    std::optional<Traveller> traveller{};  // it comes from elsewhere
+    std::string heard{};                   // or: has been received already
 };
+
+std::unique_ptr<Beginning> begin_with(std::string heard) {
+    return heard.empty() ? nullptr
+                         : std::make_unique<Beginning>(Beginning{.traveller = {}, .heard = std::move(heard)});
+}
 
 const Face& face_of(const LineConversation* /*spoken*/) { return line_face(); }
 const Face& face_of(const JsonConversation* /*spoken*/) { return json_face(); }
@@ -47,8 +56,7 @@ class Handler {
           member_(hub, stream, face_of(static_cast<const Conversation*>(nullptr))),
           conversation_(member_) {}
 
-    Next begin(std::string& heard);
-    Next resume(Traveller& traveller);
+    Next begin(std::unique_ptr<Beginning> beginning);
     Next received(const Received& bytes);
     Next input_failed(std::error_code error);
     Next go_on();
@@ -56,6 +64,7 @@ class Handler {
     bool has_departed() const { return member_.ended() == Reason::moved; }
 
   private:
+    Next resume(Traveller& traveller);
     bool depart();
 
     Worker& worker_;
@@ -68,9 +77,10 @@ class Handler {
 std::span<std::byte> bytes_of(std::string& text) { return std::as_writable_bytes(std::span(text)); }
 
 template <class Conversation>
-Next Handler<Conversation>::begin(std::string& heard) {
+Next Handler<Conversation>::begin(std::unique_ptr<Beginning> beginning) {
+    if (beginning && beginning->traveller) return resume(*beginning->traveller);
     Next next = conversation_.begin();
-    if (next == Next::receive && !heard.empty()) next = conversation_.receive(bytes_of(heard));
+    if (next == Next::receive && beginning) next = conversation_.receive(bytes_of(beginning->heard));
     if (next == Next::receive && stream_.at_end()) next = conversation_.finish();
     return next;
 }
@@ -123,10 +133,9 @@ bool Handler<Conversation>::depart() {
 }
 
 template <class Conversation>
-task<void> converse(Hub& hub, Worker& worker, Stream& stream, Beginning beginning) {
+task<void> converse(Hub& hub, Worker& worker, Stream& stream, std::unique_ptr<Beginning> beginning) {
     Handler<Conversation> handler(hub, worker, stream);
-    Next next = beginning.traveller ? handler.resume(*beginning.traveller) : handler.begin(beginning.heard);
-    beginning = {};
+    Next next = handler.begin(std::move(beginning));
     try {
         while (next != Next::end) {
             if (next == Next::receive) {
@@ -155,42 +164,43 @@ void give_away_unheard(Worker& worker, Stream& stream, std::string heard) {
     worker.give_away(stream, state.write());
 }
 
-// A connection's handler.
-task<void> serve_faces(Hub& hub, HttpSite& site, Worker& worker, Stream& stream, Beginning beginning) {
-    if (beginning.traveller) {
-        stream.outbox().flush(stream.limits().send);
-        SessionState state = SessionState::read(beginning.traveller->state);
-        if (state.protocol == LineConversation::protocol) {
-            co_await converse<LineConversation>(hub, worker, stream, std::move(beginning));
-            co_return;
-        }
-        if (state.protocol == JsonConversation::protocol) {
-            co_await converse<JsonConversation>(hub, worker, stream, std::move(beginning));
-            co_return;
-        }
-        beginning = {.traveller = nullptr, .heard = state.unhandled + beginning.traveller->received};
-    }
-    Opening opening = co_await hear_opening(stream, std::move(beginning.heard));
+// A connection whose first bytes, or more of them than `heard`, are still to come.
+task<void> open(Hub& hub, HttpSite& site, Worker& worker, Stream& stream, std::string heard) {
+    Opening opening = co_await hear_opening(stream, std::move(heard));
     if (opening.speaks == Speaks::unknown) {
         give_away_unheard(worker, stream, std::move(opening.heard));
     } else if (opening.speaks == Speaks::line) {
-        beginning.heard = std::move(opening.heard);
-        co_await converse<LineConversation>(hub, worker, stream, std::move(beginning));
+        worker.go_on_with(
+            converse<LineConversation>(hub, worker, stream, begin_with(std::move(opening.heard))));
     } else {
         auto behind_switch = co_await serve_http(stream, site, std::move(opening.heard));
         if (!behind_switch) co_return;
-        beginning.heard = *std::move(behind_switch);
-        co_await converse<JsonConversation>(hub, worker, stream, std::move(beginning));
+        worker.go_on_with(
+            converse<JsonConversation>(hub, worker, stream, begin_with(*std::move(behind_switch))));
     }
+}
+
+// A connection that comes from elsewhere.
+task<void> go_on(Hub& hub, HttpSite& site, Worker& worker, Stream& stream, Traveller traveller) {
+    stream.outbox().flush(stream.limits().send);
+    SessionState state = SessionState::read(traveller.state);
+    if (state.protocol.empty()) {
+        worker.go_on_with(open(hub, site, worker, stream, state.unhandled + traveller.received));
+        co_return;
+    }
+    auto beginning = std::make_unique<Beginning>();
+    beginning->traveller = std::move(traveller);
+    worker.go_on_with(state.protocol == LineConversation::protocol
+                          ? converse<LineConversation>(hub, worker, stream, std::move(beginning))
+                          : converse<JsonConversation>(hub, worker, stream, std::move(beginning)));
 }
 
 class ChatWorker final : public Worker {
   public:
     ChatWorker(Chat& chat, const WebOptions& web, Reactor& reactor) : hub_(chat, reactor), site_(web) {}
-    task<void> serve(Stream& stream) override { return serve_faces(hub_, site_, *this, stream, {}); }
+    task<void> serve(Stream& stream) override { return open(hub_, site_, *this, stream, {}); }
     task<void> resume(Stream& stream, Traveller traveller) override {
-        return serve_faces(hub_, site_, *this, stream,
-                           {.traveller = std::make_unique<Traveller>(std::move(traveller)), .heard = {}});
+        return go_on(hub_, site_, *this, stream, std::move(traveller));
     }
     void drain() override { hub_.drain(); }
 
