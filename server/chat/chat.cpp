@@ -298,6 +298,17 @@ Place Chat::look(RoomId room) {
 std::expected<Recalled, Refusal> Chat::recall(BusReader& reader, RoomId room_id, std::size_t count) {
     const Held held(*this);
     if (!bus_.caught_up(reader)) return std::unexpected(Refusal::behind);
+    return last_messages(room_id, count);
+}
+
+std::expected<Recalled, Refusal> Chat::messages(std::string_view name) {
+    const Held held(*this);
+    const RoomId room = directory_.find_room(name);
+    if (room == no_room) return std::unexpected(Refusal::no_such_room);
+    return last_messages(room, limits_.history_length);
+}
+
+Recalled Chat::last_messages(RoomId room_id, std::size_t count) const {
     const DirectoryRoom& room = directory_.room(room_id);
     return Recalled{.room = room.name.name,
                     .last = room.last,

@@ -169,6 +169,8 @@ class Chat {
     std::expected<Roll, Refusal> who(std::string_view room, std::size_t most);
     RoomList rooms(std::size_t most);
     Place look(RoomId room);
+    /// All messages of the room that are kept, for who is no member.
+    std::expected<Recalled, Refusal> messages(std::string_view room);
     /// The last `count` messages. Refused as `behind`, so that what is recalled has been delivered before.
     std::expected<Recalled, Refusal> recall(BusReader& reader, RoomId room, std::size_t count);
 
@@ -181,6 +183,7 @@ class Chat {
     void bury(std::uint32_t process, Instant now) CONFAB_REQUIRES(mutex_);
     std::expected<MemberId, Refusal> add_member(BusReader& reader) CONFAB_REQUIRES(mutex_);
     Place place(RoomId room) const CONFAB_REQUIRES(mutex_);
+    Recalled last_messages(RoomId room, std::size_t count) const CONFAB_REQUIRES(mutex_);
     bool announces(RoomId room) const CONFAB_REQUIRES(mutex_);
     Roll roll(RoomId room, std::size_t most) const CONFAB_REQUIRES(mutex_);
     void publish(const Entry& entry, const BusReader* publisher) CONFAB_REQUIRES(mutex_);

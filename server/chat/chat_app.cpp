@@ -197,7 +197,7 @@ task<void> go_on(Hub& hub, HttpSite& site, Worker& worker, Stream& stream, Trave
 
 class ChatWorker final : public Worker {
   public:
-    ChatWorker(Chat& chat, const WebOptions& web, Reactor& reactor) : hub_(chat, reactor), site_(web) {}
+    ChatWorker(Chat& chat, const WebOptions& web, Reactor& reactor) : hub_(chat, reactor), site_(chat, web) {}
     task<void> serve(Stream& stream) override { return open(hub_, site_, *this, stream, {}); }
     task<void> resume(Stream& stream, Traveller traveller) override {
         return go_on(hub_, site_, *this, stream, std::move(traveller));

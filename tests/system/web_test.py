@@ -150,6 +150,33 @@ class Web(unittest.TestCase):
                 [answer] = self.request(server, data.encode())
                 self.assertEqual((answer.status, answer.headers["connection"]), (status, "close"))
 
+    def test_what_was_said_can_be_read_page_by_page_both_ways(self):
+        if not serves_several():
+            self.skipTest("needs several clients")
+        server = self.serve()
+        anna = self.member(server, "anna", "t\u00e9e")
+        for number in range(1, 11):
+            anna.ask("say", room="t\u00e9e", text=f"number {number}")
+
+        def get(query="", room="t%C3%A9e"):
+            [answer] = self.request(server, f"GET /api/rooms/{room}/messages{query} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            return answer.status, json.loads(answer.body)
+
+        status, everything = get()
+        self.assertEqual((status, everything["room"], everything["epoch"], everything["seq"]),
+                         (200, "t\u00e9e", anna.place["epoch"], 10))
+        self.assertEqual(everything["messages"][0], {"type": "said", "room": "t\u00e9e", "epoch": anna.place["epoch"],
+                                                     "seq": 1, "nick": "anna", "text": "number 1"})
+        for query, numbers in [("?count=3", [8, 9, 10]), ("?before=8&count=3", [5, 6, 7]), ("?before=2", [1]),
+                               ("?after=3&count=2", [4, 5]), ("?after=10", []), ("?after=2&before=5", [3, 4]),
+                               ("?count=0", [])]:
+            with self.subTest(query=query):
+                self.assertEqual([each["seq"] for each in get(query)[1]["messages"]], numbers)
+        self.assertEqual(get(room="nowhere"), (404, {"code": "no_such_room"}))
+        self.assertEqual(get(room="%zz"), (404, {"code": "no_such_room"}))
+        for query in ("?count=x", "?since=1", "?after=-1", "?count="):
+            self.assertEqual(get(query), (400, {"code": "bad_query"}))
+
     # The handshake
 
     def test_a_handshake_that_is_none_is_told_what_one_is(self):
