@@ -285,6 +285,8 @@ void add_serve(CLI::App& program) {
     command.add_flag("--ledger", options->ledger,
                      "At the end, print what it all cost as a line of JSON on stderr");
     add_chat_limits(command, options->chat);
+    command.add_flag("--compression", options->web.compression,
+                     "Chat: WebSockets may be compressed (permessage-deflate), if the client offers it");
     add_option(command, "--origin", options->web.origins,
                "Chat: pages of this site may connect, too, as in https://example.org; repeatable");
     command.callback([options] { serve(*options); });

@@ -46,7 +46,7 @@ class HttpConversation {
     HttpConversation(Stream& stream, HttpSite& site, std::string heard)
         : stream_(stream), site_(site), kept_(std::move(heard)), input_(kept_) {}
 
-    task<std::optional<std::string>> converse();
+    task<std::optional<HttpSwitch>> converse();
 
   private:
     enum class Then : std::uint8_t { go_on, close, switched };
@@ -64,14 +64,15 @@ class HttpConversation {
     std::string kept_;
     std::string_view input_;  // what has not been looked at: in what was lent, or in `kept_`
     bool lent_ = false;
+    std::string_view switched_to_;
     Instant request_end_{};  // of the request that has begun
 };
 
-task<std::optional<std::string>> HttpConversation::converse() {
+task<std::optional<HttpSwitch>> HttpConversation::converse() {
     while (true) {
         const Then then = co_await take_requests();
         if (then == Then::close) co_return std::nullopt;
-        if (then == Then::switched) co_return std::string(input_);
+        if (then == Then::switched) co_return HttpSwitch{.to = switched_to_, .rest = std::string(input_)};
         const bool more = co_await receive();
         if (!more) co_return std::nullopt;
     }
@@ -119,6 +120,7 @@ task<HttpConversation::Then> HttpConversation::answer() {
     keep_input();
     HttpAnswer answer = site_.answer(parser_);
     if (!answer.switching.empty()) {
+        switched_to_ = answer.switching_to;
         const Sent sent = co_await stream_.send(answer.switching);
         co_return sent ? Then::switched : Then::close;
     }
@@ -154,10 +156,10 @@ HttpAnswer refuse(unsigned status, std::string_view why, std::string headers) {
     return {.status = status, .headers = std::move(headers), .body = std::string(why) + "\n"};
 }
 
-task<std::optional<std::string>> serve_http(Stream& stream, HttpSite& site, std::string heard) {
+task<std::optional<HttpSwitch>> serve_http(Stream& stream, HttpSite& site, std::string heard) {
     HttpConversation conversation(stream, site, std::move(heard));
-    std::optional<std::string> rest = co_await conversation.converse();
-    co_return rest;
+    std::optional<HttpSwitch> end = co_await conversation.converse();
+    co_return end;
 }
 
 }  // namespace confab

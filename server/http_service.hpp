@@ -18,8 +18,15 @@ struct HttpAnswer {
     std::string headers{};     ///< further header lines, each ended by CRLF
     std::string body{};        ///< or, where that is empty:
     std::string_view fixed{};  ///< a body that outlives the connection
-    /// When not empty: the whole answer, after which the connection speaks something else.
+    /// When not empty: the whole answer, after which the connection speaks `switching_to`.
     std::string switching{};
+    std::string_view switching_to{};
+};
+
+/// A connection that speaks something else from now on.
+struct HttpSwitch {
+    std::string_view to;  ///< as HttpAnswer::switching_to said
+    std::string rest;     ///< what came behind the request that it did so for
 };
 
 /// A refusal with a sentence for people.
@@ -37,11 +44,11 @@ class HttpSite {
     virtual HttpAnswer answer(const wire::HttpRequestParser& request) = 0;
 };
 
-/// Serves requests, one after the other, until the connection has to be closed: nothing; or has switched:
-/// what came behind the request that it did so for. `heard`: what has been received already.
+/// Serves requests, one after the other, until the connection has to be closed: nothing; or has switched.
+/// `heard`: what has been received already.
 ///
 /// A request has ten seconds to come, from its first byte to its last; a connection without one has a minute.
 /// A task that is asked to stop ends at once: who waits for an answer then has to ask again.
-task<std::optional<std::string>> serve_http(Stream& stream, HttpSite& site, std::string heard);
+task<std::optional<HttpSwitch>> serve_http(Stream& stream, HttpSite& site, std::string heard);
 
 }  // namespace confab

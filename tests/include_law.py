@@ -31,6 +31,7 @@ THIRD_PARTY = {
     "liburing.h": ["reactor/uring*", "bench/*uring*"],
     "liburing/*": ["reactor/uring*", "bench/*uring*"],
     "llhttp.h": ["server/wire/*", "tests/server/*"],
+    "zlib.h": ["server/wire/deflate.cpp"],
     "doctest/*": ["tests/*"],
     "spdlog/*": ["server/*", "clients/*", "bench/*", "cli/*"],
     "nlohmann/*": ["bench/compare/*", "server/chat/json_request.cpp"],

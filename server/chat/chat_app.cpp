@@ -44,7 +44,8 @@ std::unique_ptr<Beginning> begin_with(std::string heard) {
 }
 
 const Face& face_of(const LineConversation* /*spoken*/) { return line_face(); }
-const Face& face_of(const JsonConversation* /*spoken*/) { return json_face(); }
+const Face& face_of(const JsonConversation* /*spoken*/) { return json_face(false); }
+const Face& face_of(const CompressedJsonConversation* /*spoken*/) { return json_face(true); }
 
 // One connection's conversation, here from the beginning or come from elsewhere.
 template <class Conversation>
@@ -156,6 +157,16 @@ task<void> converse(Hub& hub, Worker& worker, Stream& stream, std::unique_ptr<Be
     if (!handler.has_departed()) stream.outbox().flush(stream.limits().send);
 }
 
+// The conversation that is called so.
+task<void> converse_in(std::string_view protocol, Hub& hub, Worker& worker, Stream& stream,
+                       std::unique_ptr<Beginning> beginning) {
+    if (protocol == JsonConversation::protocol)
+        return converse<JsonConversation>(hub, worker, stream, std::move(beginning));
+    if (protocol == CompressedJsonConversation::protocol)
+        return converse<CompressedJsonConversation>(hub, worker, stream, std::move(beginning));
+    return converse<LineConversation>(hub, worker, stream, std::move(beginning));
+}
+
 // One who has not shown yet what he speaks, and is asked to go, goes as he is.
 void give_away_unheard(Worker& worker, Stream& stream, std::string heard) {
     if (TaskContext::current()->stop_reason() != StopReason::moved) return;
@@ -170,13 +181,13 @@ task<void> open(Hub& hub, HttpSite& site, Worker& worker, Stream& stream, std::s
     if (opening.speaks == Speaks::unknown) {
         give_away_unheard(worker, stream, std::move(opening.heard));
     } else if (opening.speaks == Speaks::line) {
-        worker.go_on_with(
-            converse<LineConversation>(hub, worker, stream, begin_with(std::move(opening.heard))));
+        worker.go_on_with(converse_in(LineConversation::protocol, hub, worker, stream,
+                                      begin_with(std::move(opening.heard))));
     } else {
-        auto behind_switch = co_await serve_http(stream, site, std::move(opening.heard));
-        if (!behind_switch) co_return;
+        auto switched = co_await serve_http(stream, site, std::move(opening.heard));
+        if (!switched) co_return;
         worker.go_on_with(
-            converse<JsonConversation>(hub, worker, stream, begin_with(*std::move(behind_switch))));
+            converse_in(switched->to, hub, worker, stream, begin_with(std::move(switched->rest))));
     }
 }
 
@@ -190,9 +201,7 @@ task<void> go_on(Hub& hub, HttpSite& site, Worker& worker, Stream& stream, Trave
     }
     auto beginning = std::make_unique<Beginning>();
     beginning->traveller = std::move(traveller);
-    worker.go_on_with(state.protocol == LineConversation::protocol
-                          ? converse<LineConversation>(hub, worker, stream, std::move(beginning))
-                          : converse<JsonConversation>(hub, worker, stream, std::move(beginning)));
+    worker.go_on_with(converse_in(state.protocol, hub, worker, stream, std::move(beginning)));
 }
 
 class ChatWorker final : public Worker {

@@ -16,6 +16,9 @@ namespace confab::chat {
 struct WebOptions {
     /// Pages of which other sites may connect, as browsers name them: "https://example.org".
     std::vector<std::string> origins{};
+    /// Whether WebSockets may be compressed, each message by itself. It costs the server more time than the
+    /// bytes are worth where they are cheap.
+    bool compression = false;
 };
 
 /// One chat, for all reactors of this process, in the line protocol and over HTTP (docs/protocol.md): the

@@ -6,7 +6,6 @@
 
 #include "pools/serialise.hpp"
 #include "server/chat/hub.hpp"
-#include "server/chat/json_face.hpp"
 #include "server/chat/json_text.hpp"
 #include "server/chat/refusals.hpp"
 #include "server/chat/text.hpp"
@@ -98,7 +97,7 @@ void JsonConversation::answer(const JsonRequest& request, std::string_view type,
     if (!request.id.empty()) json_append(json, ",\"re\":\"", JsonText(request.id), "\"");
     if constexpr (sizeof...(parts) > 0) json_append(json, parts...);
     json += '}';
-    member_.reply(wire::frame(wire::Opcode::text, json));
+    member_.reply(face_.frame(json));
 }
 
 JsonConversation::Next JsonConversation::begin() {

@@ -7,6 +7,7 @@
 
 #include "reactor/operation.hpp"
 #include "server/chat/conversation.hpp"
+#include "server/chat/json_face.hpp"
 #include "server/chat/json_request.hpp"
 #include "server/chat/member.hpp"
 #include "server/wire/websocket_reader.hpp"
@@ -27,7 +28,7 @@ class JsonConversation {
     /// The name of the subprotocol.
     static constexpr std::string_view protocol = "chat.v1";
 
-    explicit JsonConversation(Member& member) : member_(member), session_(member.session()) {}
+    explicit JsonConversation(Member& member) : JsonConversation(member, json_face(false)) {}
 
     /// He comes in and is welcomed, or is told why not: `end`.
     Next begin();
@@ -47,6 +48,12 @@ class JsonConversation {
     Next silence();
     /// How long to wait for him to say something, where the connection's own limit is `idle`.
     Duration patience(Duration idle) const;
+
+  protected:
+    JsonConversation(Member& member, const JsonFace& face)
+        : member_(member), session_(member.session()), face_(face) {}
+
+    wire::WebSocketReader& reader() { return reader_; }
 
   private:
     struct Verb;
@@ -80,9 +87,21 @@ class JsonConversation {
 
     Member& member_;
     Session& session_;
+    const JsonFace& face_;
     wire::WebSocketReader reader_;
     std::string waiting_;  // a message that has to wait; what came behind it is the session's
     bool asked_for_sign_ = false;
+};
+
+/// The same, where both sides may compress their messages.
+class CompressedJsonConversation : public JsonConversation {
+  public:
+    /// As it is called in what is written out of a conversation.
+    static constexpr std::string_view protocol = "chat.v1, compressed";
+
+    explicit CompressedJsonConversation(Member& member) : JsonConversation(member, json_face(true)) {
+        reader().expect_compressed();
+    }
 };
 
 }  // namespace confab::chat

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "server/chat/json_text.hpp"
+#include "server/wire/deflate.hpp"
 #include "server/wire/websocket_frame.hpp"
 
 namespace confab::chat {
@@ -59,18 +60,25 @@ auto with_parts(const Entry& entry, std::string_view room, Use use) {
     return use("{\"type\":\"told\",\"nick\":\"", nick, "\",\"text\":\"", text, "\"}");
 }
 
-std::string text_frame(std::string_view json) { return wire::frame(wire::Opcode::text, json); }
+// What is shorter than this is not worth the work.
+constexpr std::size_t least_to_compress = 100;
 
 // The last words, and the close frame behind them.
 std::string farewell(std::string_view reason, std::uint16_t code) {
     std::string json;
     json_append(json, "{\"type\":\"bye\",\"reason\":\"", reason, "\"}");
-    return text_frame(json) + wire::close_frame(code, reason);
+    return wire::frame(wire::Opcode::text, json) + wire::close_frame(code, reason);
 }
 
 }  // namespace
 
 SharedBytes JsonFace::encode(const Entry& entry, std::string_view room, Arena& arena) const {
+    if (compressed_) {
+        std::string json;
+        append_json(json, entry, room);
+        const std::string bytes = frame(json);
+        return arena.append(std::as_bytes(std::span(bytes)));
+    }
     return with_parts(entry, room, [&arena](const auto&... parts) {
         const std::size_t payload = (json_size(parts) + ...);
         const wire::FrameHeader header = wire::frame_header(wire::Opcode::text, payload);
@@ -90,13 +98,13 @@ SharedBytes JsonFace::encode(const Notice& notice) const {
             std::string json;
             json_append(json, "{\"type\":\"missed\",\"room\":\"", JsonText(notice.room),
                         "\",\"count\":", JsonNumber(notice.count), "}");
-            bytes = text_frame(json);
+            bytes = frame(json);
             break;
         }
         case Notice::Kind::missed_tells: {
             std::string json;
             json_append(json, "{\"type\":\"missed_tells\",\"count\":", JsonNumber(notice.count), "}");
-            bytes = text_frame(json);
+            bytes = frame(json);
             break;
         }
         case Notice::Kind::too_slow:
@@ -112,9 +120,18 @@ SharedBytes JsonFace::encode(const Notice& notice) const {
     return SharedBytes::copy_of(std::as_bytes(std::span(bytes)));
 }
 
-const JsonFace& json_face() {
-    static const JsonFace face;
-    return face;
+std::string JsonFace::frame(std::string_view json) const {
+    if (compressed_ && json.size() >= least_to_compress) {
+        const std::string payload = wire::deflate_message(json);
+        if (payload.size() < json.size()) return wire::frame(wire::Opcode::text, payload, true);
+    }
+    return wire::frame(wire::Opcode::text, json);
+}
+
+const JsonFace& json_face(bool compressed) {
+    static const JsonFace plain(false);
+    static const JsonFace deflated(true);
+    return compressed ? deflated : plain;
 }
 
 void append_json(std::string& out, const Entry& entry, std::string_view room) {

@@ -11,12 +11,21 @@ namespace confab::chat {
 
 class JsonFace final : public Face {
   public:
+    /// `compressed`: messages are, one by one, where that makes them shorter (RFC 7692).
+    explicit JsonFace(bool compressed) : compressed_(compressed) {}
+
     SharedBytes encode(const Entry& entry, std::string_view room, Arena& arena) const override;
     SharedBytes encode(const Notice& notice) const override;
+
+    /// A message of the server as a frame.
+    std::string frame(std::string_view json) const;
+
+  private:
+    const bool compressed_;
 };
 
-/// The one there is.
-const JsonFace& json_face();
+/// The two there are.
+const JsonFace& json_face(bool compressed);
 
 /// Appends `entry`, a message, as an object of JSON.
 void append_json(std::string& out, const Entry& entry, std::string_view room);

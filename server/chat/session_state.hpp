@@ -25,7 +25,7 @@ struct SessionState {
         }
     };
 
-    std::string protocol;  ///< "line" or "chat.v1"; empty: he has not shown yet what he speaks
+    std::string protocol;  ///< as the conversation is called; empty: he has not shown yet what he speaks
     std::string nick;
     std::uint32_t slot = 0;  ///< his MemberId
     std::uint32_t tenant = 0;

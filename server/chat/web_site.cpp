@@ -142,7 +142,11 @@ HttpAnswer WebSite::open_socket(const wire::HttpRequestParser& request) const {
     const wire::HandshakeRefusal refusal = wire::check_handshake(request, options_.origins);
     if (refusal.status != 0) return refuse(refusal.status, refusal.reason, std::string(refusal.headers));
     const bool known = request.has_token("sec-websocket-protocol", JsonConversation::protocol);
-    return {.switching = wire::accept_handshake(request, known ? JsonConversation::protocol : "")};
+    const std::string compression = options_.compression ? wire::agree_on_deflate(request) : std::string();
+    return {
+        .switching = wire::accept_handshake(request, known ? JsonConversation::protocol : "", compression),
+        .switching_to =
+            compression.empty() ? JsonConversation::protocol : CompressedJsonConversation::protocol};
 }
 
 }  // namespace confab::chat

@@ -227,6 +227,16 @@ std::optional<std::string_view> HttpRequestParser::header(std::string_view name)
     return std::nullopt;
 }
 
+std::string HttpRequestParser::joined(std::string_view name) const {
+    std::string values;
+    for (const State::Field& field : state_->fields) {
+        if (!same_ignoring_case(state_->name(field), name)) continue;
+        if (!values.empty()) values += ',';
+        values += state_->value(field);
+    }
+    return values;
+}
+
 std::size_t HttpRequestParser::count(std::string_view name) const {
     return static_cast<std::size_t>(std::ranges::count_if(state_->fields, [&](const State::Field& field) {
         return same_ignoring_case(state_->name(field), name);

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "server/wire/http.hpp"
@@ -47,6 +48,8 @@ class HttpRequestParser {
     /// The value of the header of that name, whose case does not matter; nothing when there is none. Of
     /// several it is the first.
     std::optional<std::string_view> header(std::string_view name) const;
+    /// The values of all headers of that name, with commas between them.
+    std::string joined(std::string_view name) const;
     /// How often there is such a header.
     std::size_t count(std::string_view name) const;
     /// Whether `token` is among the values, separated by commas, of all such headers. Its case does not

@@ -6,9 +6,10 @@ bool may_be_sent(std::uint16_t code) {
     return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
 }
 
-FrameHeader frame_header(Opcode opcode, std::size_t payload) {
+FrameHeader frame_header(Opcode opcode, std::size_t payload, bool compressed) {
     FrameHeader header{.bytes = {}, .size = frame_header_size(payload)};
-    header.bytes[0] = static_cast<std::byte>(0x80 | static_cast<unsigned>(opcode));
+    header.bytes[0] =
+        static_cast<std::byte>(0x80 | (compressed ? 0x40U : 0U) | static_cast<unsigned>(opcode));
     const std::size_t length_bytes = header.size - 2;
     header.bytes[1] = static_cast<std::byte>(length_bytes == 0 ? payload : length_bytes == 2 ? 126 : 127);
     for (std::size_t i = 0; i < length_bytes; ++i)
@@ -16,8 +17,8 @@ FrameHeader frame_header(Opcode opcode, std::size_t payload) {
     return header;
 }
 
-std::string frame(Opcode opcode, std::string_view payload) {
-    const FrameHeader header = frame_header(opcode, payload.size());
+std::string frame(Opcode opcode, std::string_view payload, bool compressed) {
+    const FrameHeader header = frame_header(opcode, payload.size(), compressed);
     std::string bytes(reinterpret_cast<const char*>(header.bytes.data()), header.size);
     return bytes.append(payload);
 }

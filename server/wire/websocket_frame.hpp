@@ -39,7 +39,8 @@ struct FrameHeader {
 
     std::span<const std::byte> view() const { return std::span(bytes).first(size); }
 };
-FrameHeader frame_header(Opcode opcode, std::size_t payload);
+/// `compressed`: the payload is (RFC 7692).
+FrameHeader frame_header(Opcode opcode, std::size_t payload, bool compressed = false);
 
 /// Bytes that `frame_header` takes for such a payload.
 constexpr std::size_t frame_header_size(std::size_t payload) {
@@ -47,7 +48,7 @@ constexpr std::size_t frame_header_size(std::size_t payload) {
 }
 
 /// A whole frame.
-std::string frame(Opcode opcode, std::string_view payload);
+std::string frame(Opcode opcode, std::string_view payload, bool compressed = false);
 /// A close frame. With `close_code::none` it says nothing. `reason` is UTF-8; what does not fit is left out.
 std::string close_frame(std::uint16_t code, std::string_view reason = {});
 

@@ -1,9 +1,12 @@
 #include "server/wire/websocket_handshake.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
+#include "server/wire/deflate.hpp"
 #include "server/wire/sha1.hpp"
 
 namespace confab::wire {
@@ -38,7 +41,62 @@ bool is_own(std::string_view origin, std::string_view host) {
     return scheme != std::string_view::npos && same_ignoring_case(origin.substr(scheme + 3), host);
 }
 
+std::string_view trimmed(std::string_view text) {
+    text.remove_prefix(std::min(text.find_first_not_of(" \t"), text.size()));
+    return text.substr(0, text.find_last_not_of(" \t") + 1);
+}
+
+// What stands before the next `end`, taken off `rest` with it.
+std::string_view take_part(std::string_view& rest, char end) {
+    const std::string_view part = rest.substr(0, rest.find(end));
+    rest.remove_prefix(std::min(part.size() + 1, rest.size()));
+    return trimmed(part);
+}
+
+// A number of bits for a window, as RFC 7692 has them, with or without quotation marks; 0: it is none.
+int window_from(std::string_view bits) {
+    if (bits.size() >= 2 && bits.starts_with('"') && bits.ends_with('"'))
+        bits = bits.substr(1, bits.size() - 2);
+    static constexpr std::array<std::string_view, 8> windows{"8", "9", "10", "11", "12", "13", "14", "15"};
+    const auto found = std::ranges::find(windows, bits);
+    return found == windows.end() ? 0 : 8 + static_cast<int>(found - windows.begin());
+}
+
+// What to answer to one offer; empty: it is none that we can keep to.
+std::string answer_to(std::string_view offer) {
+    if (!same_ignoring_case(take_part(offer, ';'), "permessage-deflate")) return {};
+    std::vector<std::string_view> seen;
+    std::string answer = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
+    while (!offer.empty()) {
+        std::string_view value = take_part(offer, ';');
+        const bool has_value = value.find('=') != std::string_view::npos;
+        const std::string_view name = take_part(value, '=');
+        if (std::ranges::find(seen, name) != seen.end()) return {};
+        seen.push_back(name);
+        if (name == "server_no_context_takeover" || name == "client_no_context_takeover") {
+            if (has_value) return {};
+        } else if (name == "client_max_window_bits") {
+            if (has_value && window_from(value) == 0) return {};  // else we read whatever its window
+        } else if (name == "server_max_window_bits") {
+            if (window_from(value) < deflate_window_bits) return {};
+            answer += "; server_max_window_bits=" + std::to_string(deflate_window_bits);
+        } else {
+            return {};
+        }
+    }
+    return answer;
+}
+
 }  // namespace
+
+std::string agree_on_deflate(const HttpRequestParser& request) {
+    const std::string offers = request.joined("sec-websocket-extensions");
+    for (std::string_view rest = offers; !rest.empty();) {
+        const std::string answer = answer_to(take_part(rest, ','));
+        if (!answer.empty()) return "Sec-WebSocket-Extensions: " + answer + "\r\n";
+    }
+    return {};
+}
 
 HandshakeRefusal check_handshake(const HttpRequestParser& request, std::span<const std::string> origins) {
     if (request.method() != HttpMethod::get)
@@ -67,14 +125,15 @@ HandshakeRefusal check_handshake(const HttpRequestParser& request, std::span<con
     return {};
 }
 
-std::string accept_handshake(const HttpRequestParser& request, std::string_view protocol) {
+std::string accept_handshake(const HttpRequestParser& request, std::string_view protocol,
+                             std::string_view extension) {
     const std::string key(*request.header("sec-websocket-key"));
     std::string answer =
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: "
         "Upgrade\r\nSec-WebSocket-Accept: ";
     answer += base64(sha1(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"));
     if (!protocol.empty()) answer.append("\r\nSec-WebSocket-Protocol: ").append(protocol);
-    return answer.append("\r\n\r\n");
+    return answer.append("\r\n").append(extension).append("\r\n");
 }
 
 }  // namespace confab::wire

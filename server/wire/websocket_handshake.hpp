@@ -21,8 +21,14 @@ struct HandshakeRefusal {
 /// ("https://example.org"); pages of this host always may, and so may who names no origin: no browser.
 HandshakeRefusal check_handshake(const HttpRequestParser& request, std::span<const std::string> origins);
 
+/// The extension header line, ended by CRLF, that agrees to compress messages one by one (deflate.hpp), with
+/// the first of the client's offers that we can keep to; empty: there is none.
+std::string agree_on_deflate(const HttpRequestParser& request);
+
 /// The whole answer that turns the connection into a WebSocket. `protocol`: the subprotocol that was agreed
-/// on; empty: none. Requires: check_handshake has nothing against it.
-std::string accept_handshake(const HttpRequestParser& request, std::string_view protocol);
+/// on; empty: none. `extension`: a header line, ended by CRLF, or nothing. Requires: check_handshake has
+/// nothing against it.
+std::string accept_handshake(const HttpRequestParser& request, std::string_view protocol,
+                             std::string_view extension = {});
 
 }  // namespace confab::wire

@@ -5,6 +5,8 @@
 #include <limits>
 #include <utility>
 
+#include "server/wire/deflate.hpp"
+
 namespace confab::wire {
 
 namespace {
@@ -31,20 +33,21 @@ WebSocketEvent WebSocketReader::next(std::span<std::byte>& input, std::size_t li
         input = input.subspan(piece.size());
         left_ -= static_cast<std::uint32_t>(piece.size());
         unmask(piece);
-        if (!is_control() && is_text() && !utf8_.take(piece)) return failure(close_code::not_text);
+        if (!is_control() && is_text() && !compressed_ && !utf8_.take(piece))
+            return failure(close_code::not_text);
         if (left_ > 0) {
             (is_control() ? control_ : message_).append(text_of(piece));
             return {};
         }
         in_payload_ = false;
         header_size_ = 0;
-        const WebSocketEvent event = frame_complete(piece);
+        const WebSocketEvent event = frame_complete(piece, limit);
         if (event.kind != Kind::need_more) return event;
     }
 }
 
 // `rest`: what is not kept of its payload.
-WebSocketEvent WebSocketReader::frame_complete(std::span<const std::byte> rest) {
+WebSocketEvent WebSocketReader::frame_complete(std::span<const std::byte> rest, std::size_t limit) {
     if (is_control()) {
         if (control_.empty()) return control_complete(text_of(rest));
         control_given_ = true;
@@ -57,12 +60,24 @@ WebSocketEvent WebSocketReader::frame_complete(std::span<const std::byte> rest) 
     }
     const bool text = std::exchange(fragmented_, Opcode::continuation) == Opcode::text;
     if (text && !utf8_.is_whole()) return failure(close_code::not_text);
-    WebSocketEvent event{.kind = text ? Kind::text : Kind::binary, .payload = text_of(rest)};
+    std::string_view payload = text_of(rest);
     if (!message_.empty()) {
         message_given_ = true;
-        event.payload = message_.append(text_of(rest));
+        payload = message_.append(payload);
     }
-    return event;
+    if (std::exchange(compressed_, false)) return inflate(text, payload, limit);
+    return {.kind = text ? Kind::text : Kind::binary, .payload = payload};
+}
+
+WebSocketEvent WebSocketReader::inflate(bool text, std::string_view payload, std::size_t limit) {
+    auto inflated = inflate_message(payload, limit);
+    if (!inflated) return failure(inflated.error());
+    Utf8Checker utf8;
+    if (text && (!utf8.take(std::as_bytes(std::span(*inflated))) || !utf8.is_whole()))
+        return failure(close_code::not_text);
+    message_given_ = true;
+    message_ = *std::move(inflated);
+    return {.kind = text ? Kind::text : Kind::binary, .payload = message_};
 }
 
 WebSocketEvent WebSocketReader::control_complete(std::string_view payload) const {
@@ -91,6 +106,8 @@ WebSocketReader::Fault WebSocketReader::take_header(std::span<std::byte>& input,
     }
     if (const Fault fault = check_length(limit); fault != 0) return fault;
     in_payload_ = true;
+    if (!is_control() && opcode() != Opcode::continuation)
+        compressed_ = (std::to_integer<unsigned>(header_[0]) & 0x40) != 0;
     mask_phase_ = 0;
     return 0;
 }
@@ -107,7 +124,10 @@ WebSocketReader::Fault WebSocketReader::check_start() const {
     const unsigned first = std::to_integer<unsigned>(header_[0]);
     const Opcode code = opcode();
     const bool known = code <= Opcode::binary || (code >= Opcode::close && code <= Opcode::pong);
-    if ((first & 0x70) != 0 || !known || (is_control() && !is_final())) return close_code::protocol_error;
+    // One reserved bit says "compressed", once for a message and only if that was agreed on.
+    const bool begins = code == Opcode::text || code == Opcode::binary;
+    const unsigned reserved = compression_ && begins ? 0x30 : 0x70;
+    if ((first & reserved) != 0 || !known || (is_control() && !is_final())) return close_code::protocol_error;
     const bool continues = code == Opcode::continuation;
     if (!is_control() && continues != (fragmented_ != Opcode::continuation))
         return close_code::protocol_error;

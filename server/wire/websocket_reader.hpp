@@ -36,15 +36,18 @@ struct WebSocketEvent {
 /// and it can be written out at any moment (pools/serialise.hpp), to go on elsewhere. No I/O.
 class WebSocketReader {
   public:
+    /// From here on messages may come compressed (deflate.hpp). Before the first.
+    void expect_compressed() { compression_ = true; }
+
     /// Takes the next event off `input`, which is unmasked in place. The payload lies in `input`'s bytes or
-    /// belongs to this until the next call. A message of more than `limit` bytes fails. After `close` and
-    /// `failed` there are no more events.
+    /// belongs to this until the next call. A message of more than `limit` bytes fails, compressed or
+    /// inflated. After `close` and `failed` there are no more events.
     WebSocketEvent next(std::span<std::byte>& input, std::size_t limit);
 
     template <class Archive>
     void serialize(Archive& archive) {
-        archive(header_, header_size_, in_payload_, mask_phase_, fragmented_, left_, utf8_, message_,
-                control_);
+        archive(header_, header_size_, in_payload_, mask_phase_, fragmented_, compression_, compressed_,
+                left_, utf8_, message_, control_);
     }
 
   private:
@@ -53,7 +56,8 @@ class WebSocketReader {
     Fault take_header(std::span<std::byte>& input, std::size_t limit);
     Fault check_start() const;
     Fault check_length(std::size_t limit);
-    WebSocketEvent frame_complete(std::span<const std::byte> rest);
+    WebSocketEvent frame_complete(std::span<const std::byte> rest, std::size_t limit);
+    WebSocketEvent inflate(bool text, std::string_view payload, std::size_t limit);
     WebSocketEvent control_complete(std::string_view payload) const;
     void unmask(std::span<std::byte> bytes);
     std::size_t header_needed() const;
@@ -70,7 +74,9 @@ class WebSocketReader {
     bool in_payload_ = false;  // true exactly when the header is complete and the payload is not
     std::uint8_t mask_phase_ = 0;
     Opcode fragmented_ = Opcode::continuation;  // the kind of message that frames belong to; or none
-    bool message_given_ = false;                // true exactly when what is in `message_` was handed out
+    bool compression_ = false;
+    bool compressed_ = false;     // true exactly when the message that has begun is
+    bool message_given_ = false;  // true exactly when what is in `message_` was handed out
     bool control_given_ = false;
     Utf8Checker utf8_;
     std::uint32_t left_ = 0;  // bytes of the present payload to come

@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import struct
+import zlib
 
 from programs import LIMIT_S
 
@@ -64,6 +65,7 @@ class WebSocket:
         status = self.stream.readline().decode()
         assert status == "HTTP/1.1 101 Switching Protocols\r\n", status
         self.headers = {}
+        self.compressed = 0  # messages that came so
         while (line := self.stream.readline().decode()) != "\r\n":
             name, value = line.split(":", 1)
             self.headers[name.lower()] = value.strip()
@@ -85,14 +87,19 @@ class WebSocket:
         head = self.stream.read(2)
         if len(head) < 2:
             return None, b""
-        assert head[0] & 0x70 == 0 and head[1] & 0x80 == 0, head
+        compressed = head[0] & 0x70 == 0x40 and "sec-websocket-extensions" in self.headers
+        assert (head[0] & 0x70 == 0 or compressed) and head[1] & 0x80 == 0, head
         size = head[1]
         if size == 126:
             size = struct.unpack("!H", self.stream.read(2))[0]
         elif size == 127:
             size = struct.unpack("!Q", self.stream.read(8))[0]
         assert head[0] & 0x80, "the server sends no fragments"
-        return head[0] & 0x0F, self.stream.read(size)
+        payload = self.stream.read(size)
+        if compressed:
+            self.compressed += 1
+            payload = zlib.decompressobj(wbits=-15).decompress(payload + b"\x00\x00\xff\xff")
+        return head[0] & 0x0F, payload
 
     def close_code(self):
         """Reads on to the close frame, and behind it to the end; its code."""
@@ -107,8 +114,9 @@ class WebSocket:
 class Member(WebSocket):
     """One who has come into the chat, with a nick, and perhaps into a room."""
 
-    def __init__(self, address, nick=None, room=None, **options):
-        super().__init__(address, "Sec-WebSocket-Protocol: chat.v1", **options)
+    def __init__(self, address, nick=None, room=None, *, extension=None, **options):
+        lines = [extension] if extension else []
+        super().__init__(address, "Sec-WebSocket-Protocol: chat.v1", *lines, **options)
         self.welcome = self.hear("welcome")
         self.asked = 0
         if nick:

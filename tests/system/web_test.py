@@ -11,6 +11,7 @@ import signal
 import struct
 import sys
 import unittest
+import zlib
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
 from programs import LIMIT_S, Server  # noqa: E402
@@ -281,6 +282,39 @@ class Web(unittest.TestCase):
         self.assertEqual(member.hear("bye"), {"type": "bye", "reason": "going_down"})
         self.assertEqual(member.close_code(), 1001)
 
+    # Compression
+
+    def test_messages_are_compressed_where_both_sides_want_it(self):
+        if not serves_several():
+            self.skipTest("needs several clients")
+        server = self.serve("--compression")
+        offer = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"
+        anna = self.member(server, "anna", "tea", extension=offer)
+        bert = self.member(server, "bert", "tea", extension=offer)
+        carl = self.member(server, "carl", "tea")
+        self.assertEqual(bert.headers["sec-websocket-extensions"],
+                         "permessage-deflate; server_no_context_takeover; client_no_context_takeover")
+        self.assertNotIn("sec-websocket-extensions", carl.headers)
+        for text in ("x" * 4000, "short", "y" * 4000):
+            message = json.dumps({"type": "say", "room": "tea", "text": text}).encode()
+            deflater = zlib.compressobj(wbits=-15)
+            deflated = (deflater.compress(message) + deflater.flush(zlib.Z_SYNC_FLUSH))[:-4]
+            anna.send(frame(TEXT, deflated, first=0xC0))
+            self.assertEqual([peer.hear("said")["text"] for peer in (bert, carl)], [text, text])
+        self.assertEqual((bert.compressed > 0, carl.compressed), (True, 0))
+        bomb = zlib.compressobj(wbits=-15)
+        anna.send(frame(TEXT, (bomb.compress(b" " * 10_000_000) + bomb.flush(zlib.Z_SYNC_FLUSH))[:-4], first=0xC0))
+        self.assertEqual(anna.close_code(), 1009)
+        carl.ask("say", room="tea", text="and the others go on")
+        self.assertEqual(bert.hear("said")["text"], "and the others go on")
+
+    def test_nothing_is_compressed_unless_that_was_asked_for(self):
+        server = self.serve()
+        member = self.member(server, extension="Sec-WebSocket-Extensions: permessage-deflate")
+        self.assertNotIn("sec-websocket-extensions", member.headers)
+        member.send(frame(TEXT, b"x", first=0xC0))
+        self.assertEqual(member.close_code(), 1002)
+
     # chat.v1
 
     def test_every_verb_is_answered(self):
@@ -433,8 +467,9 @@ class Web(unittest.TestCase):
     def test_a_connection_that_moves_to_another_process_notices_nothing(self):
         if not travels():
             self.skipTest("needs connections that travel")
-        server = self.serve()
-        anna, bert = self.member(server, "anna", "tea"), self.member(server, "bert", "tea")
+        server = self.serve("--compression")
+        anna = self.member(server, "anna", "tea")
+        bert = self.member(server, "bert", "tea", extension="Sec-WebSocket-Extensions: permessage-deflate")
         unheard = connect(server.address)
         self.addCleanup(unheard.close)
         unheard.sendall(b"GE")

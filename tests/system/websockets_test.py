@@ -19,8 +19,8 @@ CONFAB = STRATEGY = None
 
 
 class Websockets(unittest.IsolatedAsyncioTestCase):
-    async def asyncSetUp(self):
-        server = Server(CONFAB, "serve", "--listen", "127.0.0.1:0", "--strategy", STRATEGY)
+    def serve(self, *flags):
+        server = Server(CONFAB, "serve", "--listen", "127.0.0.1:0", "--strategy", STRATEGY, *flags)
         server.__enter__()
         self.addCleanup(server.__exit__)
         self.url = f"ws://{server.address}/ws"
@@ -40,6 +40,14 @@ class Websockets(unittest.IsolatedAsyncioTestCase):
         return message
 
     async def test_two_clients_talk_in_whole_messages_and_in_fragments(self):
+        self.serve()
+        await self.talk()
+
+    async def test_they_talk_in_compressed_messages_which_the_library_offers(self):
+        self.serve("--compression")
+        await self.talk()
+
+    async def talk(self):
         anna = await self.enter("anna")
         if STRATEGY != "sequential":
             bert = await self.enter("bert")

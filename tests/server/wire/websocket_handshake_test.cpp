@@ -109,6 +109,40 @@ TEST_CASE("pages of this host and of the origins that are named may connect, and
     CHECK(refusal({.others = "Origin: http://here:8080\r\nOrigin: http://here:8080\r\n"}, origins) == 400);
 }
 
+TEST_CASE("13: of the offers to compress, the first that can be kept to is agreed on") {
+    const auto agreed = [](const std::string& lines) {
+        HttpRequestParser parser(limits);
+        const std::string bytes = Opening{.others = lines}.bytes();
+        std::string_view input = bytes;
+        REQUIRE(parser.feed(input) == HttpProgress::complete);
+        return agree_on_deflate(parser);
+    };
+    const auto offer = [&](const std::string& what) {
+        return agreed("Sec-WebSocket-Extensions: " + what + "\r\n");
+    };
+    const std::string usual =
+        "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; "
+        "client_no_context_takeover\r\n";
+    const std::string small = usual.substr(0, usual.size() - 2) + "; server_max_window_bits=9\r\n";
+    CHECK(agreed("").empty());
+    CHECK(offer("permessage-deflate") == usual);
+    CHECK(offer("permessage-deflate; client_max_window_bits") == usual);
+    CHECK(offer("permessage-deflate;client_max_window_bits=9 ; client_no_context_takeover") == usual);
+    CHECK(offer("permessage-deflate; server_no_context_takeover") == usual);
+    CHECK(offer("permessage-deflate; server_max_window_bits=9") == small);
+    CHECK(offer("permessage-deflate; server_max_window_bits=\"15\"") == small);
+    CHECK(offer("x-webkit-deflate-frame, permessage-deflate") == usual);
+    CHECK(offer("permessage-deflate; server_max_window_bits=8, permessage-deflate") == usual);
+    CHECK(agreed("Sec-WebSocket-Extensions: other\r\nSec-WebSocket-Extensions: permessage-deflate\r\n") ==
+          usual);
+    for (const char* const bad :
+         {"other", "permessage-deflate; unknown", "permessage-deflate; server_max_window_bits=8",
+          "permessage-deflate; server_max_window_bits", "permessage-deflate; server_max_window_bits=16",
+          "permessage-deflate; client_max_window_bits=7", "permessage-deflate; server_no_context_takeover=1",
+          "permessage-deflate; client_max_window_bits; client_max_window_bits"})
+        CHECK(offer(bad).empty());
+}
+
 TEST_CASE("a server's frames say their length the shortest way") {
     CHECK(frame(Opcode::text, "hello") == "\x81\x05hello");
     CHECK(frame(Opcode::pong, "") == std::string("\x8A\x00", 2));

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "pools/serialise.hpp"
+#include "server/wire/deflate.hpp"
 #include "tests/server/wire/client_frames.hpp"
 
 using namespace confab::wire;
@@ -42,8 +43,10 @@ std::string describe(const WebSocketEvent& event) {
 using Events = std::vector<std::string>;
 
 /// All events of `bytes`, which come in pieces of `size`, up to the last one that there can be.
-Events events(std::string bytes, std::size_t size = 0, std::size_t message_limit = limit) {
+Events events(std::string bytes, std::size_t size = 0, std::size_t message_limit = limit,
+              bool compression = false) {
     WebSocketReader reader;
+    if (compression) reader.expect_compressed();
     Events seen;
     std::span<std::byte> rest = std::as_writable_bytes(std::span(bytes));
     if (size == 0) size = bytes.size();
@@ -238,6 +241,61 @@ TEST_CASE("a frame that is not masked, or whose length is written the long way, 
     CHECK(events(std::string("\x81\xFF\x80\x00\x00\x00\x00\x01\x00\x00"
                              "mask",
                              14)) == Events{"failed:1002"});
+}
+
+TEST_CASE(
+    "12: a compressed message is what was compressed, whole, in fragments and beside others that are not") {
+    for (const std::size_t size :
+         std::initializer_list<std::size_t>{0, 1, 16, 64, 256, 1024, 4096, 65536, 131072}) {
+        std::string payload;
+        while (payload.size() < size) payload += "{\"seq\":" + std::to_string(payload.size() * 7919) + "}";
+        payload.resize(size);
+        const std::string deflated = deflate_message(payload);
+        CAPTURE(size);
+        const std::string half = deflated.substr(0, deflated.size() / 2);
+        const std::string bytes = client_frame(fin | 4, 1, deflated) + client_frame(fin, 1, payload) +
+                                  client_frame(4, 2, half) + ping("between") +
+                                  client_frame(fin, 0, deflated.substr(half.size()));
+        const Events expected{"text:" + payload, "text:" + payload, "ping:between", "binary:" + payload};
+        for (const std::size_t chop : std::initializer_list<std::size_t>{0, 1, 1000})
+            CHECK(events(bytes, chop, limit, true) == expected);
+    }
+}
+
+TEST_CASE(
+    "12: other compressors' messages are read: several blocks, one that ends its stream, stored bytes") {
+    const auto read = [](std::string_view payload) {
+        return events(client_frame(fin | 4, 1, payload), 0, limit, true);
+    };
+    // The examples of RFC 7692, section 7.2.3.
+    CHECK(read("\xf2\x48\xcd\xc9\xc9\x07" + std::string(1, '\0')) == Events{"text:Hello"});
+    CHECK(read(std::string("\x00\x05\x00\xfa\xff\x48\x65\x6c\x6c\x6f\x00", 11)) == Events{"text:Hello"});
+    CHECK(read(std::string("\xf3\x48\xcd\xc9\xc9\x07\x00\x00", 8)) == Events{"text:Hello"});
+    CHECK(read(std::string("\xf2\x48\x05\x00\x00\x00\xff\xff\xca\xc9\xc9\x07\x00", 13)) ==
+          Events{"text:Hello"});
+    CHECK(read(std::string(1, '\0')) == Events{"text:"});
+}
+
+TEST_CASE("12: what is no compressed message, or was not agreed on, fails the connection") {
+    const std::string hello = deflate_message("Hello");
+    CHECK(events(client_frame(fin | 4, 1, hello)) == Events{"failed:1002"});
+    CHECK(events(client_frame(fin | 2, 1, hello), 0, limit, true) == Events{"failed:1002"});
+    CHECK(events(client_frame(fin | 4, 9, "x"), 0, limit, true) == Events{"failed:1002"});
+    CHECK(events(client_frame(4, 1, hello) + client_frame(fin | 4, 0, ""), 0, limit, true) ==
+          Events{"failed:1002"});
+    CHECK(events(client_frame(fin | 4, 1, "\xff\xff\xff"), 0, limit, true) == Events{"failed:1007"});
+    CHECK(events(client_frame(fin | 4, 1, deflate_message("\xff")), 0, limit, true) == Events{"failed:1007"});
+}
+
+TEST_CASE("12: no more is inflated than a message may have, however little was sent") {
+    const std::string most(10'000, 'm');
+    CHECK(events(client_frame(fin | 4, 1, deflate_message(most)), 0, most.size(), true) ==
+          Events{"text:" + most});
+    CHECK(events(client_frame(fin | 4, 1, deflate_message(most + "m")), 0, most.size(), true) ==
+          Events{"failed:1009"});
+    const std::string bomb = deflate_message(std::string(100'000'000, 'm'));
+    CHECK(bomb.size() < 1'000'000);
+    CHECK(events(client_frame(fin | 4, 1, bomb), 0, bomb.size(), true) == Events{"failed:1009"});
 }
 
 TEST_CASE("a reader that is written out anywhere in its input goes on elsewhere") {
