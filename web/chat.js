@@ -455,8 +455,14 @@ element('part').addEventListener('click', leave);
 
 // --- What is seen ------------------------------------------------------------------------------------------
 
+const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
+
 function messageLine(message) {
   const line = make('li');
+  const when = new Date(message.at ?? Date.now());
+  const time = make('time', clock.format(when));
+  time.dateTime = when.toISOString();
+  time.title = when.toLocaleString();
   const who = make('span', message.nick, 'who', hue(message.nick));
   if (lower(message.nick) === lower(nick)) line.classList.add('own');
   if (message.type === 'said') {
@@ -468,6 +474,7 @@ function messageLine(message) {
     line.classList.add('event');
     line.textContent = `${message.nick} set the topic: ${message.text}`;
   }
+  line.append(' ', time);
   return line;
 }
 

@@ -1,6 +1,7 @@
 #include "server/chat/chat.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <exception>
 #include <stdexcept>
 #include <utility>
@@ -8,6 +9,17 @@
 #include "server/chat/chat_memory_parts.hpp"
 
 namespace confab::chat {
+
+namespace {
+
+// For people and programs to read; nothing is ordered by it.
+std::uint64_t wall_clock_ms() {
+    const auto since_1970 = std::chrono::system_clock::now().time_since_epoch();
+    return static_cast<std::uint64_t>(
+        std::chrono::duration_cast<std::chrono::milliseconds>(since_1970).count());
+}
+
+}  // namespace
 
 /// The lock, and the memory whole, to the end of the block. What the block changed stays, unless it ends with
 /// an exception.
@@ -234,7 +246,13 @@ Position Chat::say(BusReader& reader, Kind kind, MemberId id, std::string_view n
     if (once != 0) {
         if (const auto said = directory_.find(room, once)) return *said;
     }
-    Entry entry{.kind = kind, .room = room, .sender = id, .once = once, .nick = nick, .text = text};
+    Entry entry{.kind = kind,
+                .room = room,
+                .sender = id,
+                .once = once,
+                .at_ms = wall_clock_ms(),
+                .nick = nick,
+                .text = text};
     directory_.make_room_for(entry);
     entry.position = directory_.next_position(room);
     if (kind == Kind::topic) directory_.set_topic(room, text);
@@ -250,8 +268,12 @@ std::expected<void, Refusal> Chat::tell(BusReader& reader, MemberId id, std::str
     const DirectoryMember* const member = directory_.member(target_id);
     if (member == nullptr) return std::unexpected(Refusal::no_such_member);
     directory_.count_tell(target_id);
-    const std::uint64_t place =
-        bus_.append({.kind = Kind::told, .sender = id, .target = target_id, .nick = nick, .text = text});
+    const std::uint64_t place = bus_.append({.kind = Kind::told,
+                                             .sender = id,
+                                             .target = target_id,
+                                             .at_ms = wall_clock_ms(),
+                                             .nick = nick,
+                                             .text = text});
     bus_.offer(member->reader, place, &reader);
     return {};
 }

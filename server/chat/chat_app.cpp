@@ -90,10 +90,11 @@ template <class Conversation>
 Next Handler<Conversation>::resume(Traveller& traveller) {
     came_to_its_end_ = traveller.at_end;
     Next next = conversation_.resume(SessionState::read(traveller.state));
-    if (next == Next::receive && !traveller.received.empty())
+    if (next == Next::receive && !traveller.received.empty()) {
         next = conversation_.receive(bytes_of(traveller.received));
-    else if (next != Next::end)
+    } else if (next != Next::end) {
         member_.session().unhandled += traveller.received;
+    }
     if (next == Next::receive && came_to_its_end_) next = conversation_.finish();
     return next;
 }

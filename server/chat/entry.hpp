@@ -62,6 +62,8 @@ struct Entry {
     Position position{};
     /// What its sender's client knows it by, so that it is not said twice (Chat::say); 0: nothing.
     std::uint64_t once = 0;
+    /// When it was said, by the server's clock: milliseconds since 1970. Of messages and private ones.
+    std::uint64_t at_ms = 0;
     std::string_view nick{};  ///< of the sender, at the time
     std::string_view text{};
 };

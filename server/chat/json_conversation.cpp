@@ -320,9 +320,10 @@ void JsonConversation::join(const JsonRequest& request) {
                                      : gap  ? "gap"
                                             : "recovered"),
                     "\"");
-        if (gap)
+        if (gap) {
             json_append(rest, ",\"gap\":{\"from\":", JsonNumber(next), ",\"to\":", JsonNumber(first - 1),
                         "}");
+        }
         json_append(rest, ",\"messages\":", std::string_view(array_of(place->missed, name)));
     }
     answer(request, "room", ",\"room\":\"", JsonText(name), "\",\"epoch\":\"", json_epoch(last.epoch),

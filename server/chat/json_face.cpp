@@ -36,8 +36,8 @@ auto with_parts(const Entry& entry, std::string_view room, Use use) {
     const JsonText in(room);
     const auto message = [&](const auto& begin) {
         return use(begin, in, "\",\"epoch\":\"", json_epoch(entry.position.epoch),
-                   "\",\"seq\":", JsonNumber(entry.position.seq), ",\"nick\":\"", nick, "\",\"text\":\"",
-                   text, "\"}");
+                   "\",\"seq\":", JsonNumber(entry.position.seq), ",\"at\":", JsonNumber(entry.at_ms),
+                   ",\"nick\":\"", nick, "\",\"text\":\"", text, "\"}");
     };
     switch (entry.kind) {
         case Kind::said:
@@ -57,7 +57,8 @@ auto with_parts(const Entry& entry, std::string_view room, Use use) {
         case Kind::told:
             break;
     }
-    return use("{\"type\":\"told\",\"nick\":\"", nick, "\",\"text\":\"", text, "\"}");
+    return use("{\"type\":\"told\",\"at\":", JsonNumber(entry.at_ms), ",\"nick\":\"", nick, "\",\"text\":\"",
+               text, "\"}");
 }
 
 // What is shorter than this is not worth the work.

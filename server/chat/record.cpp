@@ -28,6 +28,7 @@ Record::Record(const Entry& entry)
               .target = entry.target,
               .position = entry.position,
               .once = entry.once,
+              .at_ms = entry.at_ms,
               .kind = entry.kind,
               .reason = entry.reason,
               .nick_size = static_cast<std::uint8_t>(entry.nick.size()),
@@ -44,6 +45,7 @@ Entry take_record(std::span<const std::byte>& records) {
             .target = header.target,
             .position = header.position,
             .once = header.once,
+            .at_ms = header.at_ms,
             .nick = {texts, header.nick_size},
             .text = {texts + header.nick_size, header.text_size}};
 }

@@ -18,6 +18,7 @@ struct RecordHeader {
     MemberId target;
     Position position;
     std::uint64_t once;
+    std::uint64_t at_ms;
     Kind kind;
     Reason reason;
     std::uint8_t nick_size;

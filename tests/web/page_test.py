@@ -15,7 +15,10 @@ from programs import LIMIT_S, Server  # noqa: E402
 
 CONFAB = STRATEGY = PICTURES = None
 
-MESSAGES = "[...document.querySelectorAll('#messages li')].map((line) => line.innerText.replace(/\\s+/g, ' ').trim())"
+# What the lines say, without their times.
+MESSAGES = ("[...document.querySelectorAll('#messages li')].map((line) => "
+            "[...line.childNodes].filter((node) => node.tagName !== 'TIME').map((node) => node.textContent).join('')"
+            ".replace(/\\s+/g, ' ').trim())")
 
 
 class Wire:
