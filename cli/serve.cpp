@@ -37,6 +37,7 @@ struct ServeOptions {
     double restart_seconds = 30;
     double retire_seconds = std::chrono::duration<double>(RunOptions{}.retire_limit).count();
     double worker_seconds = std::chrono::duration<double>(RunOptions{}.worker_limit).count();
+    double upgrade_seconds = std::chrono::duration<double>(RunOptions{}.upgrade_limit).count();
     std::uint64_t recycle_after = 0;
     std::uint64_t recycle_memory = 0;
     std::string cpu_affinity = "off";
@@ -174,6 +175,7 @@ void serve(const ServeOptions& options) {
                 .longest_restart_pause = std::chrono::duration_cast<std::chrono::milliseconds>(
                     std::chrono::duration<double>(options.restart_seconds)),
                 .retire_limit = milliseconds_from(options.retire_seconds),
+                .upgrade_limit = milliseconds_from(options.upgrade_seconds),
                 .worker_limit = milliseconds_from(options.worker_seconds),
                 .recycle_after = options.recycle_after,
                 .recycle_memory = options.recycle_memory,
@@ -203,6 +205,9 @@ void add_chat_limits(CLI::App& command, chat::Limits& limits) {
 void add_upkeep(CLI::App& command, ServeOptions& options) {
     add_option(command, "--retire-timeout", options.retire_seconds,
                "Processes: seconds in which one that is replaced may serve on; then it drains")
+        ->check(seconds_check());
+    add_option(command, "--upgrade-timeout", options.upgrade_seconds,
+               "Processes: seconds that a program which SIGUSR2 starts may need to be ready")
         ->check(seconds_check());
     add_option(command, "--worker-timeout", options.worker_seconds,
                "Processes: one that hangs for so many seconds is killed and replaced; 0: none is")

@@ -17,6 +17,7 @@ namespace {
 
 struct Registry {
     Mutex mutex;
+    std::condition_variable_any printed;
     std::vector<Observed*> reactors CONFAB_GUARDED_BY(mutex);
     std::uint64_t receives_of_the_gone CONFAB_GUARDED_BY(mutex) = 0;
 };
@@ -41,6 +42,7 @@ Observed::Observed(Reactor& reactor, std::string name)
 Observed::~Observed() {
     const MutexLock lock(registry().mutex);
     std::erase(registry().reactors, this);
+    registry().printed.notify_all();
     registry().receives_of_the_gone += reactor_.pulse().receives.load(std::memory_order_relaxed);
 }
 
@@ -50,12 +52,22 @@ void Observed::print_tree() {
     std::fwrite(text.data(), 1, text.size(), stderr);
     const MutexLock lock(registry().mutex);
     printing_ = false;
+    registry().printed.notify_all();
 }
 
 void print_task_trees() {
     const MutexLock lock(registry().mutex);
     for (Observed* const observed : registry().reactors) {
         if (!std::exchange(observed->printing_, true)) observed->reactor_.post(*observed);
+    }
+}
+
+void print_task_trees_within(std::chrono::milliseconds limit) {
+    const auto end = std::chrono::steady_clock::now() + limit;
+    print_task_trees();
+    MutexLock lock(registry().mutex);
+    while (std::ranges::any_of(registry().reactors, &Observed::printing_)) {
+        if (registry().printed.wait_until(lock, end) == std::cv_status::timeout) return;
     }
 }
 

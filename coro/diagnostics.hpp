@@ -29,6 +29,7 @@ class Observed : private Job {
   private:
     friend class Watchdog;
     friend void print_task_trees();
+    friend void print_task_trees_within(std::chrono::milliseconds limit);
     friend std::optional<Stall> longest_stall();
     friend std::uint64_t receives_so_far();
 
@@ -47,6 +48,9 @@ class Observed : private Job {
 /// Has every observed reactor print its task tree on stderr, under a heading, as soon as its loop comes
 /// round. Any thread. A reactor that has not printed yet since the last call is not asked twice.
 void print_task_trees();
+/// The same, and waits until all have, for `limit` at most: one that is held prints nothing. Not on a
+/// reactor's thread.
+void print_task_trees_within(std::chrono::milliseconds limit);
 
 /// What a watchdog saw. One task that holds a loop is named rightly; where many short ones do it together,
 /// name and place are those of whichever ran just then, perhaps of two neighbours.

@@ -31,6 +31,7 @@ void ConnectionSlots::move_in() {
     const MutexLock lock(mutex_);
     ++taken_;
     if (others_.here != nullptr) others_.here->fetch_add(1, std::memory_order_seq_cst);
+    if (others_.came) others_.came();
 }
 
 void ConnectionSlots::acknowledge(Asker& asker) {

@@ -24,6 +24,7 @@ class ConnectionSlots {
         std::atomic<std::uint64_t>* served = nullptr;  ///< those it has ever had
         std::function<std::size_t()> everywhere{};     ///< connections of all processes; none: not shared
         std::function<void()> gone{};                  ///< called for each that has ended; on whatever thread
+        std::function<void()> came{};  ///< called for each that another process has given it; likewise
         /// Whether this process may take one more, or has its share; none: it may. Any thread.
         std::function<bool()> has_share{};
         /// Changes whenever any process takes one. With `has_share`.

@@ -12,8 +12,15 @@ namespace {
 
 std::error_code last_error() { return {errno, std::generic_category()}; }
 
-// A message of one byte, since a message of none is what the end looks like.
-constexpr char mark = '+';
+// Messages of one byte, since a message of none is what the end looks like.
+constexpr char one_fewer = '-';
+constexpr char one_more = '+';
+
+// A taker that cannot say so at once has a giver that has gone, or that will bury it.
+void say(int taker, const char& byte) {
+    while (::send(taker, &byte, 1, MSG_NOSIGNAL) < 0 && errno == EINTR) {
+    }
+}
 
 union Control {
     cmsghdr header;
@@ -31,7 +38,7 @@ Pair make() {
 }
 
 std::error_code send(int giver, int connection) {
-    char byte = mark;
+    char byte = one_more;
     iovec part{.iov_base = &byte, .iov_len = 1};
     Control control{};
     msghdr message{};
@@ -73,18 +80,17 @@ std::expected<Fd, std::error_code> receive(int taker) {
     return Fd(connection);
 }
 
-void acknowledge(int taker) {
-    while (::send(taker, &mark, 1, MSG_NOSIGNAL) < 0 && errno == EINTR) {
-    }
-}
+void acknowledge(int taker) { say(taker, one_fewer); }
 
-unsigned acknowledged(int giver) {
-    unsigned count = 0;
+void announce(int taker) { say(taker, one_more); }
+
+int acknowledged(int giver) {
+    int fewer = 0;
     char byte = 0;
     while (true) {
         const ssize_t received = ::recv(giver, &byte, 1, 0);
-        if (received > 0) ++count;
-        if (received == 0 || (received < 0 && errno != EINTR)) return count;
+        if (received > 0) fewer += byte == one_more ? -1 : 1;
+        if (received == 0 || (received < 0 && errno != EINTR)) return fewer;
     }
 }
 

@@ -1,8 +1,8 @@
 // Internal to server: connections that one process accepts for another.
 //
 // A feed is a pair of Unix sockets that keep messages apart (SOCK_SEQPACKET, unix(7)). The one who accepts
-// sends a message with one descriptor (SCM_RIGHTS) for each connection; the other sends an empty one for each
-// that has ended.
+// sends a message with one descriptor (SCM_RIGHTS) for each connection; the other says which have ended, and
+// which have come to it from elsewhere.
 #pragma once
 
 #include <expected>
@@ -29,7 +29,9 @@ std::expected<Fd, std::error_code> receive(int taker);
 
 /// Says that a connection has ended. Without effect when the giver has gone.
 void acknowledge(int taker);
-/// How many have ended since the last time. Never waits.
-unsigned acknowledged(int giver);
+/// Says that there is one more, which the giver has not sent. Without effect when the giver has gone.
+void announce(int taker);
+/// By how many there are fewer than the last time. Never waits.
+int acknowledged(int giver);
 
 }  // namespace confab::feed

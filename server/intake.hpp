@@ -37,6 +37,10 @@ class Intake {
     /// Takes none for a moment, since nobody tells when what is missing can be had again. Says `why`, once.
     void pause(const std::string& why);
 
+    const std::vector<Fd>& listeners() const { return listeners_; }
+    /// Those who wait, who are the caller's.
+    std::deque<Fd> take_waiting() { return std::exchange(waiting_, {}); }
+
     /// Closes the listeners, and whoever waits.
     void close();
 

@@ -53,7 +53,8 @@ Listeners::Listeners(const std::vector<std::string>& addresses, unsigned sets, S
     for (const std::string& text : addresses) open(text, sets, sharing);
 }
 
-Listeners::Listeners(const std::vector<int>& inherited, unsigned sets) : sets_(sets), owns_files_(false) {
+Listeners::Listeners(const std::vector<int>& inherited, unsigned sets, bool owns_files)
+    : sets_(sets), owns_files_(owns_files) {
     for (const int number : inherited) {
         Fd listener(number);
         const std::string name = "descriptor " + std::to_string(number) + " that was passed";

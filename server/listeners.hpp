@@ -26,14 +26,16 @@ class Listeners {
     Listeners(const std::vector<std::string>& addresses, unsigned sets, Sharing sharing);
 
     /// Takes those that somebody else has opened: the sets share their queues. Throws std::runtime_error when
-    /// a descriptor is no listening stream socket.
-    Listeners(const std::vector<int>& inherited, unsigned sets);
+    /// a descriptor is no listening stream socket. `owns_files`: those of Unix sockets are to be removed.
+    Listeners(const std::vector<int>& inherited, unsigned sets, bool owns_files);
 
     /// In the order of the texts, with real ports.
     const std::vector<Endpoint>& addresses() const { return addresses_; }
 
     /// The listeners of a set, one for each address. They are the caller's from here on.
     std::vector<Fd> take(unsigned set) { return std::exchange(sets_[set], {}); }
+    /// The same, to look at.
+    const std::vector<Fd>& set(unsigned set) const { return sets_[set]; }
     unsigned sets() const { return static_cast<unsigned>(sets_.size()); }
 
     /// Removes the files of Unix sockets that it has opened: nobody finds the way to them any more.

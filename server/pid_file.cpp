@@ -63,6 +63,11 @@ void PidFile::write() const {
     if (!written) throw failed(path_, "cannot be written: " + reason());
 }
 
+void PidFile::leave() {
+    path_.clear();
+    file_ = Fd();
+}
+
 void PidFile::remove() noexcept {
     if (path_.empty()) return;
     if (::unlink(path_.c_str()) != 0) spdlog::warn("the pidfile {} stays: {}", path_, reason());

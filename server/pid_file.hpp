@@ -19,6 +19,8 @@ class PidFile {
     PidFile& operator=(const PidFile&) = delete;
     ~PidFile() { remove(); }
 
+    /// Leaves the file to the next process, which may take it over from here on.
+    void leave();
     /// Removes the file; that it cannot is logged, and no harm. Once is enough.
     void remove() noexcept;
 

@@ -17,12 +17,13 @@
 
 #include "coro/diagnostics.hpp"
 #include "server/listeners.hpp"
-#include "server/pid_file.hpp"
 #include "server/processors.hpp"
 #include "server/scoreboard.hpp"
 #include "server/service_manager.hpp"
 #include "server/signals.hpp"
+#include "server/succession.hpp"
 #include "server/supervisor.hpp"
+#include "server/worker_process.hpp"
 #include "server/worker_table.hpp"
 
 namespace confab {
@@ -32,12 +33,12 @@ namespace {
 /// A server in this process. The thread that runs it hears the signals while others serve.
 class OneProcess {
   public:
-    /// `manager` and `pid_file`, if there is one, outlive this.
+    /// `manager` and `succession` outlive this.
     OneProcess(const RunOptions& options, const ApplicationMaker& make_application, ServiceManager& manager,
-               PidFile* pid_file)
+               Succession& succession)
         : options_(options),
           manager_(manager),
-          pid_file_(pid_file),
+          succession_(succession),
           line_(scoreboard_.take()),
           listeners_(Server::open_listeners(options.server)),
           application_(make_own(make_application)),
@@ -51,6 +52,8 @@ class OneProcess {
     void run() {
         server_.start(std::move(listeners_));
         line_.state = WorkerLine::State::ready;
+        // What a predecessor of several processes had accepted and given to none has nowhere to go here.
+        succession_.take_over();
         say_where_it_listens(server_.addresses(), options_.server.strategy.name, options_.application_name);
         manager_.say_ready();
         const Watchdog watchdog;
@@ -108,8 +111,12 @@ class OneProcess {
         switch (asked) {
             case Asked::to_end:
                 return draining_ ? cut("a second signal") : drain();
+            case Asked::to_quit:
+                return quit();
             case Asked::to_report:
                 return report();
+            case Asked::to_upgrade:
+                return spdlog::warn("SIGUSR2 is refused: with one process none could hold the listeners");
             case Asked::to_reload:
                 return spdlog::warn("SIGHUP is refused: with one process there is none to replace it");
             case Asked::for_more:
@@ -120,11 +127,22 @@ class OneProcess {
         }
     }
 
-    void report() const {
+    void print_table() const {
         line_.receives = receives_so_far();
         const std::string table = worker_table(status_of(scoreboard_), options_.server.strategy.name);
         std::fwrite(table.data(), 1, table.size(), stderr);
+    }
+
+    void report() const {
+        print_table();
         print_task_trees();
+    }
+
+    void quit() {
+        print_table();
+        print_task_trees_within(trees_limit);
+        drain();  // which takes the files of Unix sockets away
+        cut("SIGQUIT");
     }
 
     void drain() {
@@ -136,14 +154,14 @@ class OneProcess {
     }
 
     [[noreturn]] void cut(const char* why) {
-        if (pid_file_ != nullptr) pid_file_->remove();
+        succession_.remove_pid_file();
         std::fprintf(stderr, "confab: %s; what is left is cut\n", why);
         std::_Exit(EXIT_SUCCESS);
     }
 
     const RunOptions& options_;
     ServiceManager& manager_;
-    PidFile* const pid_file_;
+    Succession& succession_;
     Signals signals_;
     Scoreboard scoreboard_{1};
     WorkerLine& line_;
@@ -158,20 +176,20 @@ class OneProcess {
 
 void run_server(const RunOptions& asked, const ApplicationMaker& make_application) {
     ServiceManager manager;
-    std::optional<PidFile> pid_file;
+    Succession succession(asked.pid_file);
     RunOptions options = asked;
-    options.server.inherited = manager.listeners();
+    options.server.inherited = succession.has_predecessor() ? succession.listeners() : manager.listeners();
+    options.server.inherits_files = succession.owns_files();
     const Strategy& strategy = options.server.strategy;
-    if (!options.pid_file.empty()) pid_file.emplace(options.pid_file);
     Ledger spent;
     if (strategy.processes.several()) {
-        Supervisor supervisor(options, make_application, manager);
+        Supervisor supervisor(options, make_application, manager, succession);
         supervisor.run();
         spent = supervisor.spent();
     } else {
         if (options.cpu_affinity)
             options.server.processors = processors_of(usable_processors(), 0, strategy.hosts());
-        OneProcess process(options, make_application, manager, pid_file ? &*pid_file : nullptr);
+        OneProcess process(options, make_application, manager, succession);
         process.run();
         spent = process.spent();
     }

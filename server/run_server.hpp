@@ -29,6 +29,8 @@ struct RunOptions {
     /// What a worker that is replaced has for its connections before it drains: as long as a person who reads
     /// a page, not as one who chats.
     std::chrono::milliseconds retire_limit = std::chrono::seconds(30);
+    /// What a program that SIGUSR2 has started may need to be ready.
+    std::chrono::milliseconds upgrade_limit = std::chrono::seconds(30);
     /// A worker that was not well for so long is killed and replaced (docs/operations.md says what that is);
     /// 0: never.
     std::chrono::milliseconds worker_limit = std::chrono::seconds(30);

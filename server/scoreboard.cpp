@@ -12,6 +12,12 @@ namespace {
 // What comes before the lines: how many of them were ever in use.
 constexpr std::size_t header = alignof(WorkerLine);
 
+std::string was_killed_by(int signal) {
+    const char* const name = ::sigabbrev_np(signal);  // none: a real-time signal
+    return "was killed by " +
+           (name != nullptr ? std::string("SIG") + name : "signal " + std::to_string(signal));
+}
+
 }  // namespace
 
 std::string WorkerEnd::text() const {
@@ -21,7 +27,7 @@ std::string WorkerEnd::text() const {
         case Kind::exited:
             return "ended with status " + std::to_string(number);
         case Kind::killed:
-            return std::string("was killed by ") + strsignal(number);
+            return was_killed_by(number);
         case Kind::never_ready:
             return "was never ready";
         case Kind::hung:

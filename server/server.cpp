@@ -72,7 +72,8 @@ Server::~Server() {
 Listeners Server::open_listeners(const ServerOptions& options) {
     // Blocking hosts are to take the next connection whenever one is free, so they share a queue.
     const bool share_queue = options.strategy.one_at_a_time() || options.strategy.processes.several();
-    if (!options.inherited.empty()) return {options.inherited, options.strategy.hosts()};
+    if (!options.inherited.empty())
+        return {options.inherited, options.strategy.hosts(), options.inherits_files};
     return {options.listen, options.strategy.hosts(),
             share_queue ? Listeners::Sharing::queue : Listeners::Sharing::port};
 }

@@ -32,8 +32,9 @@ struct ServerLimits {
 struct ServerOptions {
     std::vector<std::string> listen{"127.0.0.1:8080"};  ///< as Endpoint::resolve reads them
     /// Listening sockets that somebody else has opened, to be used instead of `listen`, and closed: the
-    /// numbers of the descriptors. Their files, if they have any, stay.
+    /// numbers of the descriptors. Their files, if they have any, stay, but with `inherits_files`.
     std::vector<int> inherited{};
+    bool inherits_files = false;
     Strategy strategy{};
     ServerLimits limits{};
     std::string uring_features = "all";

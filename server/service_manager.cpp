@@ -73,6 +73,21 @@ void ServiceManager::say_reloading() {
 
 void ServiceManager::say_stopping() { say("STOPPING=1"); }
 
+std::vector<std::pair<std::string, std::string>> ServiceManager::environment() const {
+    std::vector<std::pair<std::string, std::string>> variables;
+    if (address_.empty()) return variables;
+    variables.emplace_back("NOTIFY_SOCKET", address_[0] == '\0' ? '@' + address_.substr(1) : address_);
+    if (patience_) variables.emplace_back("WATCHDOG_USEC", std::to_string(patience_->count()));
+    return variables;
+}
+
+void ServiceManager::leave_to(pid_t successor) {
+    say("MAINPID=" + std::to_string(successor));
+    address_.clear();
+    patience_.reset();
+    beat_at_ = Clock::time_point::max();
+}
+
 void ServiceManager::beat() {
     if (Clock::now() < beat_at_) return;
     beat_at_ = Clock::now() + *patience_ / 2;

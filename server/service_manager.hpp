@@ -1,9 +1,12 @@
 // Internal to server: systemd, or who else speaks its two small protocols (sd_listen_fds(3), sd_notify(3)).
 #pragma once
 
+#include <sys/types.h>
+
 #include <chrono>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "pools/fd.hpp"
@@ -27,6 +30,11 @@ class ServiceManager {
     void say_ready();
     void say_reloading();
     void say_stopping();
+
+    /// What the environment must say for another process to take this one's place in its eyes.
+    std::vector<std::pair<std::string, std::string>> environment() const;
+    /// Says that the service is that process from here on; nothing is said any more.
+    void leave_to(pid_t successor);
 
     /// Says that all is well, if that is due: twice as often as it has to be.
     void beat();

@@ -14,7 +14,7 @@ namespace {
 sigset_t heard_signals() {
     sigset_t set;
     sigemptyset(&set);
-    for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGTTIN, SIGTTOU, SIGCHLD}) {
+    for (const int signal : {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU, SIGCHLD}) {
         sigaddset(&set, signal);
     }
     return set;
@@ -45,6 +45,10 @@ std::optional<Asked> Signals::meaning_of(int signal, int code) const {
     switch (signal) {
         case SIGUSR1:
             return Asked::to_report;
+        case SIGQUIT:
+            return Asked::to_quit;
+        case SIGUSR2:
+            return Asked::to_upgrade;
         case SIGTTIN:
             return Asked::for_more;
         case SIGTTOU:
@@ -59,6 +63,11 @@ std::optional<Asked> Signals::meaning_of(int signal, int code) const {
         default:
             return Asked::to_end;
     }
+}
+
+void Signals::let_be() {
+    const sigset_t heard = heard_signals();
+    ::pthread_sigmask(SIG_UNBLOCK, &heard, nullptr);
 }
 
 void Signals::leave_to_parent() {

@@ -13,7 +13,9 @@ namespace confab {
 enum class Asked : std::uint8_t {
     to_end,      ///< SIGTERM, SIGINT, and a terminal that hangs up
     to_report,   ///< SIGUSR1
+    to_quit,     ///< SIGQUIT
     to_reload,   ///< SIGHUP that somebody sent
+    to_upgrade,  ///< SIGUSR2
     for_more,    ///< SIGTTIN
     for_fewer,   ///< SIGTTOU
     about_child  ///< SIGCHLD: nobody asks anything, but a child has ended
@@ -30,6 +32,9 @@ class Signals {
     int descriptor() const { return descriptor_.get(); }
     /// What has been asked, one at a time; nothing: no more for now. Never waits.
     std::optional<Asked> next();
+
+    /// In a forked child that is to become another program: lets all of them be, as that expects.
+    static void let_be();
 
     /// In a forked child, which hears no signals of its parent's: closes the descriptor, and lets SIGCHLD be.
     /// The others stay blocked: what the child becomes hears SIGTERM and SIGUSR1 in its own way, and a

@@ -57,11 +57,8 @@ struct Strategy {
     /// A reactor serves one connection at a time and leaves the others in the listener's queue.
     bool one_at_a_time() const { return waiting == Waiting::blocking && threads.count != ThreadCount::each; }
 
-    /// A connection can go on in another process of this strategy: any of its reactors has room for one more.
-    bool connections_travel() const {
-        return processes.kind == ProcessCount::Kind::fork && !callbacks && !one_at_a_time() &&
-               threads.count != ThreadCount::each;
-    }
+    /// A connection can go on in the process that takes its own one's place.
+    bool connections_travel() const { return processes.several_that_stay(); }
 };
 
 /// A strategy that has a name.

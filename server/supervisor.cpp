@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <system_error>
@@ -23,9 +22,8 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr auto shortest_pause = 100ms;
-constexpr auto healthy_after = 10s;
-constexpr unsigned most_never_ready = 5;
+// After SIGQUIT, for processes that do not even come to that.
+constexpr auto quit_limit = 2 * trees_limit;
 
 // Use is looked at so often: a bound that is crossed by a second's work is a bound for all purposes.
 constexpr auto inspect_use_every = 1s;
@@ -66,9 +64,10 @@ std::size_t lines_for(const Strategy& strategy, const ServerLimits& limits) {
 }  // namespace
 
 Supervisor::Supervisor(const RunOptions& options, const ApplicationMaker& make_application,
-                       ServiceManager& manager)
+                       ServiceManager& manager, Succession& succession)
     : options_(options),
       manager_(manager),
+      succession_(succession),
       make_application_(make_application),
       pid_(::getpid()),
       processors_(options.cpu_affinity ? usable_processors() : std::vector<int>{}),
@@ -80,6 +79,7 @@ Supervisor::Supervisor(const RunOptions& options, const ApplicationMaker& make_a
       }()),
       listeners_(Server::open_listeners(options_.server)),
       scoreboard_(lines_for(options_.server.strategy, options_.server.limits)),
+      lifetime_{.served = options.recycle_after, .memory_bytes = options.recycle_memory},
       random_(static_cast<std::minstd_rand::result_type>(pid_)) {
     if (!process_per_connection()) {
         for (unsigned i = 0; i < options_.server.strategy.processes.count; ++i) add_place();
@@ -109,20 +109,20 @@ void Supervisor::run() {
         manager_.beat();
         inspect();
         reap();
+        mind_upgrade();
         mind_limits();
         bring_connections();
     }
     if (!draining_) throw no_workers("no worker can begin any more");
 }
 
-bool Supervisor::is_given_up(const Place& place) { return place.never_ready >= most_never_ready; }
-
 bool Supervisor::is_over() const {
     const bool nobody_left =
         children_.empty() && leaving_.empty() &&
         std::ranges::none_of(places_, [](const Place& place) { return place.worker || place.successor; });
     if (draining_) return nobody_left;
-    return nobody_left && !places_.empty() && std::ranges::all_of(places_, &is_given_up);
+    return nobody_left && !places_.empty() &&
+           std::ranges::all_of(places_, [](const Place& place) { return place.restarts.given_up(); });
 }
 
 // The promise of the line is that whoever connects is served, so all workers are ready.
@@ -133,6 +133,10 @@ void Supervisor::say_ready() {
     });
     if (!all_ready) return;
     has_begun_ = true;
+    std::deque<Fd> waiting = succession_.take_over();
+    for (Fd& connection : waiting) {
+        if (accepts_itself()) intake_.put_back(std::move(connection));
+    }
     say_where_it_listens(listeners_.addresses(), options_.server.strategy.name, options_.application_name);
     manager_.say_ready();
 }
@@ -142,8 +146,7 @@ void Supervisor::say_ready() {
 void Supervisor::start_workers_due() {
     if (draining_) return;
     for (Place& place : places_) {
-        const bool due = !place.worker && !is_given_up(place) && place.again_at <= Clock::now();
-        if (due) start_worker(place, place.worker);
+        if (!place.worker && place.restarts.due() <= Clock::now()) start_worker(place, place.worker);
     }
 }
 
@@ -195,7 +198,7 @@ void Supervisor::start_worker(Place& place, std::optional<WorkerHandle>& into) {
         return no_worker(place, failure);
     }
     worker->forked(pid, place.number);
-    worker->lifetime = draw_lifetime();
+    worker->lifetime = lifetime_.drawn(random_);
     ++place.workers;
     into = std::move(worker);
 }
@@ -225,6 +228,7 @@ pid_t Supervisor::fork_child() {
     end_with(pid_);
     signals_.leave_to_parent();
     intake_.close();
+    succession_.leave_to_parent();
     return 0;
 }
 
@@ -240,15 +244,6 @@ WorkerOrders Supervisor::orders_for(WorkerLine& line, std::vector<int> processor
             .processors = std::move(processors)};
 }
 
-// Each its own, or all that began together would have to be replaced together.
-WorkerHandle::Lifetime Supervisor::draw_lifetime() {
-    const double share = std::uniform_real_distribution(0.75, 1.0)(random_);
-    const auto at_most = [share](std::uint64_t bound) {
-        return static_cast<std::uint64_t>(std::ceil(static_cast<double>(bound) * share));
-    };
-    return {.served = at_most(options_.recycle_after), .memory_bytes = at_most(options_.recycle_memory)};
-}
-
 // Hearing.
 
 void Supervisor::wait() {
@@ -256,20 +251,27 @@ void Supervisor::wait() {
     watched_.push_back({.fd = signals_.descriptor(), .events = POLLIN, .revents = 0});
     for_each_worker([this](const WorkerHandle& worker) { worker.watch(watched_); });
     intake_.watch(watched_);
+    if (succession_.descriptor() >= 0) {
+        watched_.push_back({.fd = succession_.descriptor(), .events = POLLIN, .revents = 0});
+    }
     if (::poll(watched_.data(), watched_.size(), milliseconds_until(next_due())) < 0 && errno != EINTR) {
         throw failed("poll");
     }
 }
 
 Supervisor::Clock::time_point Supervisor::next_due() {
-    if (draining_) return std::min(manager_.next_due(), killed_ ? Clock::time_point::max() : drain_until_);
-    auto due = std::min({inspect_at_, intake_.next_due(), manager_.next_due()});
+    if (draining_ && !retiring_) {
+        return std::min(manager_.next_due(), killed_ ? Clock::time_point::max() : drain_until_);
+    }
+    auto due = std::min({inspect_at_, intake_.next_due(), manager_.next_due(), succession_.due()});
     for_each_worker([&due](const WorkerHandle& worker) { due = std::min(due, worker.next_due()); });
+    if (retiring_) {
+        for (const auto& [pid, worker] : children_) due = std::min(due, worker.next_due());
+    }
     const bool may_replace = !is_replacing();
     for (const Place& place : places_) {
-        const bool waits =
-            place.worker ? may_replace && place.replace_for != WorkerEnd::Kind::none : !is_given_up(place);
-        if (waits) due = std::min(due, place.again_at);
+        const bool waits = place.worker ? may_replace && place.replace_for != WorkerEnd::Kind::none : true;
+        if (waits) due = std::min(due, place.restarts.due());
     }
     return due;
 }
@@ -288,8 +290,14 @@ void Supervisor::hear_signals() {
             case Asked::to_end:
                 hear_end_signal();
                 break;
+            case Asked::to_quit:
+                quit();
+                break;
             case Asked::to_report:
                 report();
+                break;
+            case Asked::to_upgrade:
+                upgrade();
                 break;
             case Asked::to_reload:
                 reload();
@@ -305,16 +313,29 @@ void Supervisor::hear_signals() {
 }
 
 void Supervisor::hear_end_signal() {
-    if (!draining_) return drain();
+    if (!draining_ || retiring_) return drain();
     std::fprintf(stderr, "confab: a second signal; what is left is cut\n");
     kill_all();
 }
 
-void Supervisor::report() {
+void Supervisor::print_table() const {
     const std::string table = worker_table(status_of(scoreboard_), options_.server.strategy.name);
     std::fwrite(table.data(), 1, table.size(), stderr);
+}
+
+void Supervisor::report() {
+    print_table();
     for_each_worker([](WorkerHandle& worker) { worker.ask_for_trees(); });
     for (auto& [pid, worker] : children_) worker.ask_for_trees();
+}
+
+void Supervisor::quit() {
+    print_table();
+    stop_accepting();
+    quitting_ = true;
+    drain_until_ = Clock::now() + quit_limit;
+    for_each_worker([](WorkerHandle& worker) { worker.quit(); });
+    for (auto& [pid, worker] : children_) worker.quit();
 }
 
 // Connections.
@@ -380,6 +401,10 @@ void Supervisor::reap() {
 }
 
 void Supervisor::has_ended(const siginfo_t& how) {
+    if (how.si_pid == succession_.successor()) {
+        if (!draining_) spdlog::error("SIGUSR2: the new program {}: this one stays", end_of(how).text());
+        return succession_.successor_ended();
+    }
     const auto is_it = [&how](const std::optional<WorkerHandle>& worker) {
         return worker && worker->pid() == how.si_pid;
     };
@@ -401,7 +426,10 @@ void Supervisor::has_ended(const siginfo_t& how) {
 // Takes back what it had been given. A worker may have said something just before its end.
 void Supervisor::bury(WorkerHandle& worker, const siginfo_t& how) {
     worker.hear();
-    if (!in_peace(how) && options_.process_lost) options_.process_lost(scoreboard_.number_of(worker.line()));
+    const bool lost = !in_peace(how);
+    for (WorkerHandle& leaver : leaving_) leaver.heir_is_lost |= lost && leaver.heir == worker.pid();
+    if ((lost || worker.heir_is_lost) && options_.process_lost)
+        options_.process_lost(scoreboard_.number_of(worker.line()));
     spent_ += worker.line().spent;
     while (auto left = worker.take_back()) intake_.put_back(std::move(*left));
     scoreboard_.give_back(worker.line());
@@ -424,10 +452,10 @@ void Supervisor::worker_ended(Place& place, const siginfo_t& how) {
         place.worker->line().last_end = place.last_end;
         return;
     }
-    if (in_peace(how) || Clock::now() - worker.since() >= healthy_after) place.crashes = 0;
     // One that somebody else killed before it was ready has not failed to begin.
     const bool was_killed = how.si_code == CLD_KILLED && how.si_status == SIGKILL && !killed;
-    plan_next(place, was_ready || was_killed);
+    const bool was_well = in_peace(how) || Clock::now() - worker.since() >= RestartPolicy::healthy_after;
+    plan_next(place, {.began = was_ready || was_killed, .was_well = was_well});
 }
 
 void Supervisor::successor_ended(Place& place, const siginfo_t& how) {
@@ -449,7 +477,7 @@ void Supervisor::no_worker(Place& place, const std::system_error& why) {
     if (!has_begun_) fail_to_start(std::string("no worker: ") + why.what());
     if (place.worker) return roll_back(place, std::string("cannot be started: ") + why.what());
     spdlog::error("no worker: {}", why.what());
-    plan_next(place, false);
+    plan_next(place, {.began = false, .was_well = false});
 }
 
 // The others have not said anything yet, and have nothing to lose.
@@ -460,32 +488,44 @@ void Supervisor::fail_to_start(const std::string& why) {
     throw no_workers(why);
 }
 
-void Supervisor::plan_next(Place& place, bool was_ready) {
-    place.never_ready = was_ready ? 0 : place.never_ready + 1;
-    if (is_given_up(place)) {
-        spdlog::error("{} workers in a row did not begin: this place is given up", most_never_ready);
+void Supervisor::plan_next(Place& place, RestartPolicy::End end) {
+    place.restarts.ended(end, Clock::now());
+    if (!place.restarts.given_up()) return;
+    spdlog::error("{} workers in a row did not begin: this place is given up",
+                  RestartPolicy::most_never_began);
+}
+
+// The socket files now, while nobody else can have taken the place: a moment later the listeners are closed.
+void Supervisor::stop_accepting() {
+    draining_ = true;
+    // Who has a successor has left all that to it.
+    if (!std::exchange(retiring_, false)) {
+        manager_.say_stopping();
+        listeners_.remove_socket_files();
     }
-    const auto pause = place.crashes == 0 ? 0ms : shortest_pause * (1 << std::min(place.crashes - 1, 20U));
-    place.again_at = Clock::now() + std::min<Clock::duration>(pause, options_.longest_restart_pause);
-    ++place.crashes;
+    for (unsigned i = 0; i < listeners_.sets(); ++i) listeners_.take(i).clear();
+    intake_.close();
+    succession_.kill_successor();
 }
 
 void Supervisor::drain() {
-    draining_ = true;
-    manager_.say_stopping();
+    stop_accepting();
     drain_until_ = Clock::now() + options_.drain_limit;
-    // Now, while nobody else can have taken the place: a moment later the listeners are closed.
-    listeners_.remove_socket_files();
-    for (unsigned i = 0; i < listeners_.sets(); ++i) listeners_.take(i).clear();
-    intake_.close();
     for_each_worker([this](WorkerHandle& worker) { worker.drain(options_.drain_limit); });
     for (auto& [pid, worker] : children_) worker.drain(options_.drain_limit);
 }
 
 void Supervisor::mind_limits() {
-    if (!draining_) return for_each_worker([](WorkerHandle& worker) { worker.mind_limits(); });
+    if (!draining_ || retiring_) {
+        for_each_worker([](WorkerHandle& worker) { worker.mind_limits(); });
+        if (!retiring_) return;
+        for (auto& [pid, worker] : children_) worker.mind_limits();
+        return;
+    }
     if (killed_ || Clock::now() < drain_until_) return;
-    std::fprintf(stderr, "confab: the drain took too long (--drain-timeout); what is left is cut\n");
+    if (!quitting_) {
+        std::fprintf(stderr, "confab: the drain took too long (--drain-timeout); what is left is cut\n");
+    }
     kill_all();
 }
 

@@ -17,10 +17,12 @@
 #include <vector>
 
 #include "server/intake.hpp"
+#include "server/restart_policy.hpp"
 #include "server/scoreboard.hpp"
 #include "server/server.hpp"
 #include "server/service_manager.hpp"
 #include "server/signals.hpp"
+#include "server/succession.hpp"
 #include "server/worker_handle.hpp"
 #include "server/worker_process.hpp"
 
@@ -43,13 +45,18 @@ namespace confab {
 /// retires: it accepts no more, gives the successor what connections can travel (server/traveller.hpp), and
 /// has `retire_limit` for the others, then `drain_limit` to drain. One successor at a time is on its way. One
 /// that never becomes ready changes nothing: the old worker stays.
+///
+/// SIGUSR2 does the same with the whole program (server/succession.hpp): once the new one is ready all
+/// workers retire, and serve what they have to its end, within the same limits.
 class Supervisor {
   public:
-    /// Opens the listeners; throws as Server::start does. `manager` outlives it. Requires: the program has
-    /// one thread.
-    Supervisor(const RunOptions& options, const ApplicationMaker& make_application, ServiceManager& manager);
+    /// Opens the listeners; throws as Server::start does. `manager` and `succession` outlive it. Requires:
+    /// the program has one thread.
+    Supervisor(const RunOptions& options, const ApplicationMaker& make_application, ServiceManager& manager,
+               Succession& succession);
 
-    /// Serves until SIGTERM or SIGINT, then drains. A second one, or drain_limit: what is left is killed.
+    /// Serves until SIGTERM or SIGINT, then drains. A second one, or drain_limit: what is left is killed; so
+    /// it is at once after SIGQUIT, when all have printed their task trees, or a second has passed.
     /// Throws no_workers when the first workers cannot begin, or all places had to be given up.
     void run();
 
@@ -65,16 +72,13 @@ class Supervisor {
         std::optional<WorkerHandle> worker{};
         std::optional<WorkerHandle> successor{};  ///< not ready yet; its worker serves on
         WorkerEnd::Kind replace_for{};            ///< none: its worker is to stay
-        unsigned crashes = 0;                     ///< in a row
-        unsigned never_ready = 0;                 ///< in a row
-        Clock::time_point again_at{};             ///< when the next one may be started
+        RestartPolicy restarts;                   ///< when the next one may be started
         std::uint32_t workers = 0;                ///< that it has had
         WorkerEnd last_end{};
     };
 
     bool process_per_connection() const;
     bool accepts_itself() const;
-    static bool is_given_up(const Place& place);
     bool is_over() const;
     void say_ready();
 
@@ -84,14 +88,15 @@ class Supervisor {
     void start_worker_for(Fd connection);
     pid_t fork_child();
     WorkerOrders orders_for(WorkerLine& line, std::vector<int> processors) const;
-    WorkerHandle::Lifetime draw_lifetime();
 
     // Hearing.
     void wait();
     Clock::time_point next_due();
     void hear_signals();
     void hear_end_signal();
+    void print_table() const;
     void report();
+    void quit();
     void for_each_worker(const std::function<void(WorkerHandle&)>& visit);
 
     // Connections.
@@ -113,6 +118,11 @@ class Supervisor {
     void inspect();
     void inspect_use(Place& place);
 
+    // The next generation of the program.
+    void upgrade();
+    void mind_upgrade();
+    void hand_over();
+
     // Ending.
     void reap();
     void has_ended(const siginfo_t& how);
@@ -121,7 +131,8 @@ class Supervisor {
     void worker_ended(Place& place, const siginfo_t& how);
     void successor_ended(Place& place, const siginfo_t& how);
     void leaver_ended(const siginfo_t& how);
-    void plan_next(Place& place, bool was_ready);
+    void plan_next(Place& place, RestartPolicy::End end);
+    void stop_accepting();
     void drain();
     void mind_limits();
     void kill_all();
@@ -129,6 +140,7 @@ class Supervisor {
 
     const RunOptions options_;
     ServiceManager& manager_;
+    Succession& succession_;
     const ApplicationMaker make_application_;
     const pid_t pid_;
     const std::vector<int> processors_;    // for the workers to stay on; none: wherever they are put
@@ -141,11 +153,14 @@ class Supervisor {
     std::list<WorkerHandle> leaving_;                   // their places are others'
     std::unordered_map<pid_t, WorkerHandle> children_;  // with a process per connection
     std::vector<pollfd> watched_;
+    const WorkerHandle::Lifetime lifetime_;  // at most
     std::minstd_rand random_;
     bool has_begun_ = false;  // true exactly when it has said where it listens
     bool reloading_ = false;
     bool said_full_ = false;
-    bool draining_ = false;
+    bool draining_ = false;  // or `retiring_`: nobody is started any more
+    bool retiring_ = false;  // true exactly when another program serves, and what is here comes to its end
+    bool quitting_ = false;
     bool killed_ = false;
     Clock::time_point drain_until_{};
     Clock::time_point inspect_at_ = Clock::time_point::max();

@@ -42,7 +42,10 @@ void Supervisor::resize(Asked asked) {
     spdlog::info("{}: {} workers from here on", signal, places_.size());
 }
 
-void Supervisor::add_place() { places_.push_back({.number = static_cast<std::uint32_t>(places_.size())}); }
+void Supervisor::add_place() {
+    places_.push_back({.number = static_cast<std::uint32_t>(places_.size()),
+                       .restarts = RestartPolicy(options_.longest_restart_pause)});
+}
 
 void Supervisor::remove_place() {
     Place& place = places_.back();
@@ -60,7 +63,8 @@ bool Supervisor::is_replacing() const {
 void Supervisor::start_replacement() {
     if (draining_ || is_replacing()) return;
     const auto due = std::ranges::find_if(places_, [](const Place& place) {
-        return place.replace_for != WorkerEnd::Kind::none && place.worker && place.again_at <= Clock::now();
+        return place.replace_for != WorkerEnd::Kind::none && place.worker &&
+               place.restarts.due() <= Clock::now();
     });
     if (due != places_.end()) return start_worker(*due, due->successor);
     const bool reload_goes_on = std::ranges::any_of(
@@ -77,7 +81,8 @@ void Supervisor::promote_successor(Place& place) {
     place.worker = std::exchange(place.successor, std::nullopt);
     place.last_end = {.kind = std::exchange(place.replace_for, WorkerEnd::Kind::none)};
     place.worker->line().last_end = place.last_end;
-    place.never_ready = place.crashes = 0;
+    place.restarts.succeeded();
+    old.heir = place.worker->pid();
     retire(std::move(old), true);
 }
 
@@ -92,13 +97,57 @@ void Supervisor::retire(WorkerHandle worker, bool bequeaths) {
 void Supervisor::roll_back(Place& place, const std::string& why) {
     spdlog::error("the successor of worker {} {}: worker {} stays", place.worker->pid(), why,
                   place.worker->pid());
-    plan_next(place, true);
+    plan_next(place, {.began = true, .was_well = false});
     if (!std::exchange(reloading_, false)) return;
     spdlog::error("SIGHUP: what has not been replaced yet stays");
     manager_.say_ready();
     for (Place& each : places_) {
         if (each.replace_for == WorkerEnd::Kind::reloaded) each.replace_for = WorkerEnd::Kind::none;
     }
+}
+
+void Supervisor::upgrade() {
+    if (draining_) return;
+    if (succession_.successor() != 0) {
+        return spdlog::warn("SIGUSR2 is refused: process {} is starting already", succession_.successor());
+    }
+    std::vector<int> listening;
+    for (const Fd& listener : accepts_itself() ? intake_.listeners() : listeners_.set(0)) {
+        listening.push_back(listener.get());
+    }
+    try {
+        succession_.start_successor(listening, listeners_.owns_files(), manager_, options_.upgrade_limit);
+    } catch (const std::system_error& failure) {
+        return spdlog::error("SIGUSR2: no new program: {}: this one stays", failure.what());
+    }
+    spdlog::info("SIGUSR2: process {} starts, and takes over when it is ready", succession_.successor());
+}
+
+void Supervisor::mind_upgrade() {
+    if (succession_.successor() == 0) return;
+    if (succession_.successor_is_ready() && !draining_) return hand_over();
+    if (Clock::now() < succession_.due()) return;
+    spdlog::error("SIGUSR2: process {} is not ready in time (--upgrade-timeout): it is killed",
+                  succession_.successor());
+    succession_.kill_successor();
+}
+
+// The other program accepts already. What has been accepted here and has nobody goes over to it.
+void Supervisor::hand_over() {
+    spdlog::info("SIGUSR2: process {} serves from here on; what is here comes to its end",
+                 succession_.successor());
+    draining_ = retiring_ = true;
+    manager_.leave_to(succession_.successor());
+    for (Place& place : places_) {
+        for (auto* const worker : {&place.worker, &place.successor}) {
+            if (*worker) retire(std::move(**worker), false);
+        }
+    }
+    places_.clear();
+    for (auto& [pid, worker] : children_) worker.retire(options_.retire_limit, options_.drain_limit, false);
+    succession_.let_go(intake_.take_waiting());
+    intake_.close();
+    for (unsigned i = 0; i < listeners_.sets(); ++i) listeners_.take(i).clear();
 }
 
 void Supervisor::inspect() {

@@ -12,6 +12,7 @@
 #include "server/accept_loop.hpp"
 #include "server/connection.hpp"
 #include "server/host.hpp"
+#include "server/travel_desk.hpp"
 
 namespace confab {
 
@@ -30,8 +31,9 @@ class TaskHost final : public Host {
         kept_ = &kept;
         SlotQueue slots(context_.slots, reactor_);
         slots_ = &slots;
-        place_.emplace(Connection::Place{*worker_, context_.stream_limits, &slots,
-                                         [this](Traveller traveller) { send_on(std::move(traveller)); }});
+        place_.emplace(
+            Connection::Place{*worker_, context_.stream_limits, &slots,
+                              [this](Traveller traveller) { desk_.send_on(std::move(traveller)); }});
         std::vector<Acceptor> acceptors(inlet.sources.size());
         acceptors_ = acceptors;
         for (std::size_t i = 0; i < acceptors.size(); ++i) {
@@ -43,23 +45,18 @@ class TaskHost final : public Host {
         const Observed observed(reactor_, context_.next_name());
         begun();
         run_until_joined(reactor_, connections);
+        while (desk_.is_waiting()) reactor_.run();
         run_until_joined(reactor_, kept);
         worker_.reset();
         context_.add(reactor_.ledger());
     }
 
     void retire(HandOver hand_over) override {
-        hand_over_ = std::move(hand_over);
+        moves_ = hand_over != nullptr;
+        desk_.open(std::move(hand_over));
         retire_job_.post_to(reactor_);
     }
-    void adopt(Traveller traveller) override {
-        {
-            const MutexLock lock(mutex_);
-            arriving_.push_back(std::move(traveller));
-            if (std::exchange(adopt_posted_, true)) return;
-        }
-        reactor_.post(adopt_job_);
-    }
+    void adopt(Traveller traveller) override { desk_.adopt(std::move(traveller)); }
     void drain() override { drain_job_.post_to(reactor_); }
     void post(Job& job) override { reactor_.post(job); }
 
@@ -97,33 +94,12 @@ class TaskHost final : public Host {
         for (const int fd : last) Connection::start(*connections_, *place_, fd);
     }
 
-    // One that nobody takes stays.
-    void send_on(Traveller traveller) {
-        if (hand_over_(traveller)) return;
-        slots_->move_in();
-        Connection::arrive(*kept_, *place_, std::move(traveller));
-    }
-
-    void adopt_arrivals() {
-        std::vector<Traveller> arrived;
-        {
-            const MutexLock lock(mutex_);
-            adopt_posted_ = false;
-            arrived.swap(arriving_);
-        }
+    // One that nobody has taken stays to its end.
+    void arrive(Traveller traveller, bool returned) {
         if (worker_ == nullptr) return;  // it has ended, and they end with it
-        for (Traveller& traveller : arrived) {
-            slots_->move_in();
-            Connection::arrive(*connections_, *place_, std::move(traveller));
-        }
+        slots_->move_in();
+        Connection::arrive(returned ? *kept_ : *connections_, *place_, std::move(traveller));
     }
-
-    struct AdoptJob : Job {
-        explicit AdoptJob(TaskHost& owner)
-            : Job([](Job& job) noexcept { static_cast<AdoptJob&>(job).host.adopt_arrivals(); }),
-              host(owner) {}
-        TaskHost& host;
-    };
 
     HostContext& context_;
     Reactor reactor_;
@@ -131,7 +107,9 @@ class TaskHost final : public Host {
     scope* connections_ = nullptr;
     scope* kept_ = nullptr;  // for those that were to go and that nobody took
     SlotQueue* slots_ = nullptr;
-    HandOver hand_over_;
+    TravelDesk desk_{reactor_,
+                     [this](Traveller traveller, bool returned) { arrive(std::move(traveller), returned); }};
+    bool moves_ = false;  // when it retires
     std::span<Acceptor> acceptors_;
     bool retiring_ = false;
     std::optional<Connection::Place> place_;
@@ -142,7 +120,7 @@ class TaskHost final : public Host {
         for (const Acceptor& acceptor : acceptors_) {
             if (!acceptor.serves) acceptor.accepting.kill();
         }
-        if (hand_over_) connections_->request_stop(StopReason::moved);
+        if (moves_) connections_->request_stop(StopReason::moved);
     }};
     HostJob drain_job_{[this] {
         if (worker_ == nullptr) return;
@@ -150,10 +128,6 @@ class TaskHost final : public Host {
         connections_->request_stop();
         kept_->request_stop();
     }};
-    Mutex mutex_;
-    std::vector<Traveller> arriving_ CONFAB_GUARDED_BY(mutex_);
-    bool adopt_posted_ CONFAB_GUARDED_BY(mutex_) = false;
-    AdoptJob adopt_job_{*this};
 };
 
 }  // namespace

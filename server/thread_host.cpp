@@ -14,6 +14,7 @@
 #include "server/accept_loop.hpp"
 #include "server/connection.hpp"
 #include "server/host.hpp"
+#include "server/travel_desk.hpp"
 
 namespace confab {
 
@@ -31,7 +32,9 @@ class ThreadHost;
 /// ended.
 class ConnectionThread : public Job {
   public:
+    /// A fresh connection, or one that goes on here.
     ConnectionThread(ThreadHost& host, int fd);
+    ConnectionThread(ThreadHost& host, Traveller traveller);
 
     /// 0, or the errno of pthread_create(3).
     int start();
@@ -42,6 +45,10 @@ class ConnectionThread : public Job {
     void drain() {
         if (reactor_ != nullptr) drain_job_.post_to(*reactor_);
     }
+    /// The same, to go on elsewhere.
+    void move() {
+        if (reactor_ != nullptr) move_job_.post_to(*reactor_);
+    }
 
   private:
     friend class ThreadHost;
@@ -49,7 +56,9 @@ class ConnectionThread : public Job {
     void run_on_thread();
 
     ThreadHost& host_;
-    int fd_;
+    Traveller traveller_;  // nothing of it but the descriptor when nobody has served it yet
+    const bool goes_on_;
+    bool stays_ = false;  // true exactly when it was sent on, and nobody has taken it
     pthread_t thread_{};
     Reactor* reactor_ = nullptr;  // guarded by the host's lock; null unless the reactor runs
     // The connection's own thread only; null unless the reactor runs.
@@ -60,6 +69,9 @@ class ConnectionThread : public Job {
         if (worker_ == nullptr) return;
         worker_->drain();
         tasks_->request_stop();
+    }};
+    HostJob move_job_{[this] {
+        if (tasks_ != nullptr) tasks_->request_stop(StopReason::moved);
     }};
 };
 
@@ -79,11 +91,17 @@ class ThreadHost final : public Host {
         const Observed observed(reactor_, "acceptor");
         begun();
         run_until_joined(reactor_, tasks);
-        while (!threads_empty()) reactor_.run();  // each thread's end posts a job that stops this run
+        // Each thread's end, and each answer about a connection that was sent on, stops this run.
+        while (!threads_empty() || desk_.is_waiting() || tasks.size() > 0) reactor_.run();
         context_.add(reactor_.ledger());
     }
 
-    void retire(HandOver /*hand_over*/) override { retire_job_.post_to(reactor_); }
+    void retire(HandOver hand_over) override {
+        moves_ = hand_over != nullptr;
+        desk_.open(std::move(hand_over));
+        retire_job_.post_to(reactor_);
+    }
+    void adopt(Traveller traveller) override { desk_.adopt(std::move(traveller)); }
     void drain() override { drain_job_.post_to(reactor_); }
     void post(Job& job) override { reactor_.post(job); }
 
@@ -95,7 +113,7 @@ class ThreadHost final : public Host {
         try {
             while (true) {
                 const int fd = co_await loop.next();
-                const bool started = co_await start_thread(fd);
+                const bool started = co_await start(std::make_unique<ConnectionThread>(*this, fd));
                 if (!started) break;
             }
         } catch (const task_canceled&) {
@@ -109,14 +127,25 @@ class ThreadHost final : public Host {
         }
         const std::vector<int> last = co_await loop.leave();
         for (const int fd : last) {
-            const bool started = co_await start_thread(fd);
+            const bool started = co_await start(std::make_unique<ConnectionThread>(*this, fd));
             if (!started) break;
         }
     }
 
+    // One that comes from elsewhere, or comes back since nobody has taken it.
+    void arrive(Traveller traveller, bool returned) {
+        slots_->move_in();
+        auto thread = std::make_unique<ConnectionThread>(*this, std::move(traveller));
+        thread->stays_ = returned;
+        tasks_->spawn(start_arrived(std::move(thread)), "arrive");
+    }
+    task<void> start_arrived(std::unique_ptr<ConnectionThread> thread) {
+        const bool started = co_await start(std::move(thread));
+        if (!started) slots_->give_back();
+    }
+
     /// False: asked to stop before there was a thread; the connection is closed.
-    task<bool> start_thread(int fd) {
-        auto thread = std::make_unique<ConnectionThread>(*this, fd);
+    task<bool> start(std::unique_ptr<ConnectionThread> thread) {
         add(*thread);
         bool said = false;
         int error = thread->start();
@@ -130,7 +159,6 @@ class ThreadHost final : public Host {
             }
             if (error == 0) {
                 remove(*thread);
-                co_await close_descriptor(fd);
                 co_return false;
             }
             error = thread->start();
@@ -172,6 +200,12 @@ class ThreadHost final : public Host {
     HostJob retire_job_{[this] {
         retiring_ = true;
         tasks_->request_stop();
+        if (!moves_) return;
+        const MutexLock lock(mutex_);
+        moving_ = true;
+        for (ConnectionThread* const thread : threads_) {
+            if (!thread->stays_) thread->move();
+        }
     }};
     HostJob drain_job_{[this] {
         tasks_->request_stop();
@@ -182,10 +216,18 @@ class ThreadHost final : public Host {
 
     Mutex mutex_;
     std::unordered_set<ConnectionThread*> threads_ CONFAB_GUARDED_BY(mutex_);
+    bool moving_ CONFAB_GUARDED_BY(mutex_) = false;
     bool draining_ CONFAB_GUARDED_BY(mutex_) = false;
+    TravelDesk desk_{reactor_,
+                     [this](Traveller traveller, bool returned) { arrive(std::move(traveller), returned); }};
+    bool moves_ = false;  // when it retires
 };
 
-ConnectionThread::ConnectionThread(ThreadHost& host, int fd) : Job(&ThreadHost::over), host_(host), fd_(fd) {}
+ConnectionThread::ConnectionThread(ThreadHost& host, int fd)
+    : Job(&ThreadHost::over), host_(host), traveller_{.connection = Fd(fd)}, goes_on_(false) {}
+
+ConnectionThread::ConnectionThread(ThreadHost& host, Traveller traveller)
+    : Job(&ThreadHost::over), host_(host), traveller_(std::move(traveller)), goes_on_(true) {}
 
 int ConnectionThread::start() {
     pthread_attr_t attributes;
@@ -212,6 +254,7 @@ class ConnectionThread::Published {
         thread_.tasks_ = &tasks;
         const MutexLock lock(thread_.host_.mutex_);
         thread_.reactor_ = &reactor;
+        if (thread_.host_.moving_ && !thread_.stays_) thread_.move();
         if (thread_.host_.draining_) thread_.drain();
     }
     Published(const Published&) = delete;
@@ -228,13 +271,18 @@ class ConnectionThread::Published {
 };
 
 void ConnectionThread::run_on_thread() {
-    Fd descriptor(fd_);
     try {
         Reactor reactor(host_.context_.reactor_options);
         const std::unique_ptr<Worker> worker = host_.context_.application.make_worker(reactor);
         scope tasks(reactor, OnFailure::ignore);
-        const Connection::Place place{*worker, host_.context_.stream_limits};
-        Connection::start(tasks, place, descriptor.release());
+        const Connection::Place place{
+            *worker, host_.context_.stream_limits, nullptr,
+            [this](Traveller traveller) { host_.desk_.send_on(std::move(traveller)); }};
+        if (goes_on_) {
+            Connection::arrive(tasks, place, std::move(traveller_));
+        } else {
+            Connection::start(tasks, place, traveller_.connection.release());
+        }
         {
             const Published published(*this, reactor, *worker, tasks);
             const Observed observed(reactor, host_.context_.next_name());

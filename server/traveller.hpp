@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "pools/fd.hpp"
@@ -25,7 +26,11 @@ struct Traveller {
     }
 };
 
-/// Sends a connection on. False: nobody takes it, and it stays as it is.
-using HandOver = std::function<bool(Traveller&)>;
+/// What has become of a connection that was sent on: nothing, since somebody else has it; or the connection,
+/// untouched, since nobody takes it.
+using Answer = std::function<void(std::optional<Traveller>)>;
+
+/// Sends a connection on. The answer comes later, or at once, on whatever thread; exactly one.
+using HandOver = std::function<void(Traveller, Answer)>;
 
 }  // namespace confab

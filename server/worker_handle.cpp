@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cmath>
 #include <csignal>
 #include <cstdio>
 #include <utility>
@@ -23,6 +24,14 @@ void WorkerHandle::forked(pid_t pid, std::uint32_t place) {
 
 WorkerHandle::Clock::time_point WorkerHandle::since() const {
     return Clock::time_point(Clock::duration(line_->since));
+}
+
+WorkerHandle::Lifetime WorkerHandle::Lifetime::drawn(std::minstd_rand& random) const {
+    const double share = std::uniform_real_distribution(0.75, 1.0)(random);
+    const auto at_most = [share](std::uint64_t bound) {
+        return static_cast<std::uint64_t>(std::ceil(static_cast<double>(bound) * share));
+    };
+    return {.served = at_most(served), .memory_bytes = at_most(memory_bytes)};
 }
 
 void WorkerHandle::watch(std::vector<pollfd>& watched) const {
@@ -44,7 +53,7 @@ void WorkerHandle::hear() {
             hangs = word == static_cast<char>(Word::hangs);
         }
     }
-    if (feed_.giver) line_->connections -= feed::acknowledged(feed_.giver.get());
+    if (feed_.giver) line_->connections -= static_cast<std::size_t>(feed::acknowledged(feed_.giver.get()));
     if (hangs) kill_for(WorkerEnd::Kind::hung, "hangs" + failure_);
 }
 
@@ -77,12 +86,20 @@ void WorkerHandle::ask_for_trees() {
     }
 }
 
+void WorkerHandle::quit() {
+    if (control_) {
+        tell(Word::quit);
+    } else {
+        ::kill(pid(), SIGQUIT);
+    }
+}
+
 void WorkerHandle::retire(Clock::duration limit, Clock::duration drain_limit, bool bequeaths) {
     line_->state = State::retiring;
     until_ = Clock::now() + limit;
     drain_limit_ = drain_limit;
     inheritance_ = Fd();  // its successor has it: with that one alone it is to stand or fall
-    tell(bequeaths ? Word::bequeath : Word::retire);
+    if (control_) tell(bequeaths ? Word::bequeath : Word::retire);
 }
 
 void WorkerHandle::drain(Clock::duration limit) {

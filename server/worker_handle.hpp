@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <random>
 #include <string>
 #include <system_error>
 #include <vector>
@@ -55,6 +56,8 @@ class WorkerHandle {
 
     /// Has it print its task trees.
     void ask_for_trees();
+    /// Has it print its task trees and end at once.
+    void quit();
     /// Has it accept no more, and end when its connections have; after `limit` it has `drain_limit` to drain.
     /// With `bequeaths` its successor gets those that can travel.
     void retire(Clock::duration limit, Clock::duration drain_limit, bool bequeaths);
@@ -76,8 +79,17 @@ class WorkerHandle {
     struct Lifetime {
         std::uint64_t served = 0;
         std::uint64_t memory_bytes = 0;
+
+        /// Between three quarters and all of these bounds, or all that began together would have to be
+        /// replaced together.
+        Lifetime drawn(std::minstd_rand& random) const;
     };
     Lifetime lifetime{};
+
+    pid_t heir = 0;  ///< who gets its connections; 0: nobody
+    /// True exactly when the heir has ended otherwise than in peace: some of those connections may be with
+    /// neither.
+    bool heir_is_lost = false;
 
     /// In a child: closes the ends that are the supervisor's, and gives the feed's other one.
     Fd into_child();

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
@@ -21,9 +22,7 @@
 #include <vector>
 
 #include "coro/diagnostics.hpp"
-#include "pools/annotated_mutex.hpp"
-#include "pools/connection.hpp"
-#include "pools/serialise.hpp"
+#include "server/bequest.hpp"
 #include "server/feed.hpp"
 #include "server/host.hpp"
 #include "server/processors.hpp"
@@ -49,9 +48,6 @@ class TerminationSignal {
     Fd descriptor_;
 };
 
-// How long a successor may take nothing of what it inherits.
-constexpr auto longest_sending = std::chrono::seconds(5);
-
 // What is left to a worker's first thread while others serve: it hears the supervisor, beats, and sees to the
 // end.
 class WorkerMain {
@@ -60,8 +56,8 @@ class WorkerMain {
         : server_(server),
           orders_(orders),
           control_(control),
-          heir_(std::move(orders.heirs_end)),
-          predecessor_(std::move(orders.inheritance)),
+          bequest_(std::move(orders.heirs_end)),
+          inheritance_(std::move(orders.inheritance)),
           interval_(beat_interval(orders.worker_limit)) {}
 
     /// Returns when the server has ended.
@@ -72,9 +68,8 @@ class WorkerMain {
                 {.fd = control_.get(), .events = POLLIN, .revents = 0},
                 {.fd = drained_ ? -1 : terminated.descriptor(), .events = POLLIN, .revents = 0},
                 {.fd = server_.end_descriptor(), .events = POLLIN, .revents = 0},
-                {.fd = predecessor_.closed() ? -1 : predecessor_.descriptor(),
-                 .events = POLLIN,
-                 .revents = 0}};
+                {.fd = inheritance_.descriptor(), .events = POLLIN, .revents = 0},
+                {.fd = bequest_.descriptor(), .events = POLLIN, .revents = 0}};
             const auto timeout = interval_.count() == 0 ? count_every : interval_;
             if (::poll(watched, std::size(watched), static_cast<int>(timeout.count())) < 0)
                 continue;  // EINTR: there is no other reason
@@ -83,6 +78,7 @@ class WorkerMain {
             if (watched[1].revents != 0) drain();
             if (watched[0].revents != 0) hear();
             if (watched[3].revents != 0) inherit();
+            if (watched[4].revents != 0) bequest_.hear();
             beat();
         }
     }
@@ -97,6 +93,7 @@ class WorkerMain {
         if (word == static_cast<char>(Word::bequeath)) bequeath();
         if (word == static_cast<char>(Word::drain)) drain();
         if (word == static_cast<char>(Word::trees)) print_task_trees();
+        if (word == static_cast<char>(Word::quit)) quit();
     }
 
     void say(Word word, const std::string& text) {
@@ -104,6 +101,11 @@ class WorkerMain {
         if (::send(control_.get(), whole.data(), whole.size(), MSG_NOSIGNAL) < 0 && errno != EAGAIN) {
             supervisor_has_gone();
         }
+    }
+
+    [[noreturn]] static void quit() {
+        print_task_trees_within(trees_limit);
+        std::_Exit(EXIT_SUCCESS);
     }
 
     [[noreturn]] static void supervisor_has_gone() { std::_Exit(EXIT_FAILURE); }
@@ -121,45 +123,17 @@ class WorkerMain {
 
     // What a predecessor is still giving away comes first: it does not take long.
     void bequeath() {
-        if (!predecessor_.closed()) {
-            to_bequeath_ = true;
-            return;
-        }
-        if (!server_.application().travels()) heir_.close();
-        if (heir_.closed()) return server_.retire();
-        server_.retire([this](Traveller& traveller) { return send_on(traveller); });
+        to_bequeath_ = !inheritance_.is_over();
+        if (to_bequeath_) return;
+        if (!server_.application().travels()) return server_.retire();
+        server_.retire([this](Traveller traveller, Answer answer) {
+            bequest_.send(std::move(traveller), std::move(answer));
+        });
     }
 
-    // On any reactor's thread. The successor has nothing else to do on the one that receives, so this is
-    // short; a successor that hangs or has gone gets nothing.
-    bool send_on(Traveller& traveller) {
-        std::vector<std::byte> bytes;
-        std::vector<int> descriptors;
-        byte_writer archive(bytes, &descriptors);
-        serialise(archive, traveller);
-        const MutexLock lock(heir_mutex_);
-        if (heir_.closed()) return false;
-        if (heir_.send_for(longest_sending, bytes, descriptors)) return true;
-        heir_.close();
-        return false;
-    }
-
-    // Takes what is there and waits for nothing: a predecessor that was stopped in the middle of a message
-    // must not keep this thread from hearing the supervisor.
     void inherit() {
-        auto message = predecessor_.receive_for(Duration::zero());
-        if (!message && message.error() == connection_error::empty) return;
-        if (!message) {  // it has ended, and all that it gave away is here
-            predecessor_.close();
-            if (to_bequeath_) bequeath();
-            return;
-        }
-        try {
-            byte_reader archive(message->bytes, message->descriptors);
-            server_.adopt(deserialise<Traveller>(archive));
-        } catch (const serialisation_error& damaged) {
-            spdlog::error("a connection is lost on its way from another process: {}", damaged.what());
-        }
+        if (auto traveller = inheritance_.receive()) server_.adopt(std::move(*traveller));
+        if (to_bequeath_) bequeath();
     }
 
     void drain() {
@@ -170,9 +144,8 @@ class WorkerMain {
     Server& server_;
     const WorkerOrders& orders_;
     const Fd& control_;
-    connection heir_;
-    Mutex heir_mutex_;  // for sending
-    connection predecessor_;
+    Bequest bequest_;
+    Inheritance inheritance_;
     const std::chrono::milliseconds interval_;
     const Watchdog watchdog_;
     bool held_before_ = false;
@@ -216,20 +189,25 @@ class TreesJob : public Job {
   public:
     TreesJob()
         : Job([](Job& job) noexcept {
-              static_cast<TreesJob&>(job).posted_ = false;
+              auto& self = static_cast<TreesJob&>(job);
+              self.posted_ = false;
               print_task_trees();
+              if (self.quits_) std::_Exit(EXIT_SUCCESS);
           }) {}
     void post_to(Host& host) {
         if (!posted_.exchange(true)) host.post(*this);
     }
+    /// The next time it is the last thing that happens.
+    void quit() { quits_ = true; }
 
   private:
     std::atomic<bool> posted_{false};
+    std::atomic<bool> quits_{false};
 };
 
 // Signals to a process that serves one connection on its only thread: they post to its reactor, which takes
 // atomic operations and system calls that may interrupt anything (signal-safety(7)). SIGTERM drains, SIGUSR1
-// asks for the trees.
+// asks for the trees, SIGQUIT for the trees and the end.
 class ConnectionSignals {
   public:
     /// `host` can be drained and posted to, until this dies.
@@ -237,7 +215,7 @@ class ConnectionSignals {
         host_ = &host;
         struct sigaction action{};
         action.sa_handler = &handle;  // without SA_RESTART: it ends a blocking call
-        for (const int signal : {SIGTERM, SIGUSR1}) sigaction(signal, &action, nullptr);
+        for (const int signal : heard) sigaction(signal, &action, nullptr);
         mask(SIG_UNBLOCK);
     }
     ConnectionSignals(const ConnectionSignals&) = delete;
@@ -245,15 +223,18 @@ class ConnectionSignals {
     ~ConnectionSignals() { mask(SIG_BLOCK); }
 
   private:
+    static constexpr std::array heard{SIGTERM, SIGUSR1, SIGQUIT};
+
     static void mask(int how) {
         sigset_t set;
         sigemptyset(&set);
-        for (const int signal : {SIGTERM, SIGUSR1}) sigaddset(&set, signal);
+        for (const int signal : heard) sigaddset(&set, signal);
         pthread_sigmask(how, &set, nullptr);
     }
     static void handle(int signal) {
         const int saved = errno;
-        if (signal == SIGUSR1) trees_.post_to(*host_);
+        if (signal == SIGQUIT) trees_.quit();
+        if (signal != SIGTERM) trees_.post_to(*host_);
         if (signal == SIGTERM && !drained_.exchange(true)) host_->drain();
         errno = saved;
     }
@@ -284,7 +265,8 @@ int serve_as_worker(WorkerOrders orders, Listeners listeners, Fd control) {
 
 int serve_as_worker(WorkerOrders orders, Fd feed, Fd control) {
     ConnectionSlots::Others others{.served = &orders.line.served,
-                                   .gone = [&feed] { feed::acknowledge(feed.get()); }};
+                                   .gone = [&feed] { feed::acknowledge(feed.get()); },
+                                   .came = [&feed] { feed::announce(feed.get()); }};
     return serve_with(orders, std::move(others), control, [&](Server& server) { server.start(feed); });
 }
 

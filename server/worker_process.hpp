@@ -45,6 +45,10 @@ constexpr std::chrono::milliseconds beat_interval(std::chrono::milliseconds work
     return std::clamp<milliseconds>(worker_limit / 4, milliseconds(1), count_every);
 }
 
+/// How long task trees are waited for before the end that SIGQUIT asks for: much more than it takes to print
+/// them, less than anybody wants to wait.
+inline constexpr std::chrono::milliseconds trees_limit = std::chrono::milliseconds(500);
+
 /// What is said on the control socket, a byte a word.
 enum class Word : char {
     ready = 'r',     ///< worker: it accepts
@@ -54,6 +58,7 @@ enum class Word : char {
     bequeath = 'b',  ///< supervisor: the same, and the successor takes over what can travel
     drain = 'd',     ///< supervisor: end in peace
     trees = 't',     ///< supervisor: print the task trees
+    quit = 'x',      ///< supervisor: the same, and end at once
 };
 
 /// Serves what comes to `listeners`, or over `feed`, until told to end, or SIGTERM. When the other end of
@@ -62,7 +67,7 @@ int serve_as_worker(WorkerOrders orders, Listeners listeners, Fd control);
 int serve_as_worker(WorkerOrders orders, Fd feed, Fd control);
 
 /// Serves one connection, on this thread, until it has ended; SIGTERM drains, SIGUSR1 prints the
-/// task tree. Requires: both are blocked.
+/// task tree, SIGQUIT does and ends. Requires: they are blocked.
 /// The exit status for the process.
 int serve_one_connection(const WorkerOrders& orders, Fd connection);
 

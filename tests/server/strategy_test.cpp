@@ -36,6 +36,24 @@ TEST_CASE("what makes no sense is refused with what is allowed") {
     CHECK(make_strategy({.name = "magic"}, 2).error().find("percore") != std::string::npos);
 }
 
+TEST_CASE("a process for each connection takes no threads but one, and says why") {
+    for (const char* const threads : {"2", "each"}) {
+        const auto strategy = make_strategy({.processes = "each", .threads = threads}, 2);
+        REQUIRE_FALSE(strategy);
+        CHECK(strategy.error().contains("--processes each gives a process one connection"));
+    }
+    CHECK(make_strategy({.processes = "each", .threads = "1"}, 2));
+}
+
+TEST_CASE("connections travel wherever processes are replaced") {
+    for (const char* const name : {"prefork", "processpool", "hybrid"}) {
+        CAPTURE(name);
+        CHECK(make_strategy({.name = name}, 2)->connections_travel());
+    }
+    CHECK_FALSE(make_strategy({.name = "fork"}, 2)->connections_travel());
+    CHECK_FALSE(make_strategy({.name = "epoll"}, 2)->connections_travel());
+}
+
 TEST_CASE("blocking threads serve one connection at a time, unless each has its own") {
     CHECK(make_strategy({.name = "sequential"}, 2)->one_at_a_time());
     CHECK(make_strategy({.name = "threadpool"}, 2)->one_at_a_time());

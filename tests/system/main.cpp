@@ -57,7 +57,7 @@ int run(int argc, char** argv) {
     doctest::Context context(argc - 2, argv + 2);
     for (const char* need :
          {needs::several_clients, needs::clients_that_share_a_process, needs::several_processes,
-          needs::number_of_processes, needs::travel, needs::chat, needs::chat_with_several_clients}) {
+          needs::number_of_processes, needs::chat, needs::chat_with_several_clients}) {
         if (!offers(strategy, need)) context.addFilter("test-suite-exclude", need);
     }
     return context.run();

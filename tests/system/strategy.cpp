@@ -41,7 +41,6 @@ Strategy parse_triple(std::string_view text) {
     strategy.several_processes = processes != "1";
     strategy.number_of_processes = strategy.several_processes && processes != "each";
     strategy.process_per_client = processes == "each";
-    strategy.connections_travel = strategy.number_of_processes && threads != "each" && waiting != "blocking";
     return strategy;
 }
 
@@ -71,7 +70,6 @@ Strategy parse_strategy(std::string_view text) {
         .serves_as_many_as_it_has = text == "threadpool" || text == "prefork" || text == "processpool",
         .several_processes = several,
         .number_of_processes = several && text != "fork",
-        .connections_travel = text == "hybrid",
         .process_per_client = text == "fork" || text == "prefork" || text == "processpool",
         .reported_name = std::string(text)};
     if (text == "threadpool") {
@@ -85,7 +83,6 @@ Strategy parse_strategy(std::string_view text) {
 
 bool offers(const Strategy& strategy, std::string_view need) {
     if (need == needs::several_processes) return strategy.several_processes;
-    if (need == needs::travel) return strategy.connections_travel;
     if (need == needs::number_of_processes) return strategy.number_of_processes;
     if (need == needs::clients_that_share_a_process && strategy.process_per_client) return false;
     const bool several = need == needs::several_clients || need == needs::chat_with_several_clients ||

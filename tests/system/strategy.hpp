@@ -19,7 +19,6 @@ inline constexpr const char* several_clients = "several clients at once";
 inline constexpr const char* clients_that_share_a_process = "clients that share a process";
 inline constexpr const char* several_processes = "several processes";
 inline constexpr const char* number_of_processes = "a number of processes";
-inline constexpr const char* travel = "connections that travel";
 inline constexpr const char* chat = "chat";
 inline constexpr const char* chat_with_several_clients = "chat with several clients at once";
 }  // namespace needs
@@ -43,11 +42,9 @@ struct Strategy {
     // True exactly when processes serve that the one that was started has forked.
     bool several_processes = false;
 
-    // True exactly when there is a fixed number of these.
+    // True exactly when there is a fixed number of these, and when one is replaced its clients go on with the
+    // other.
     bool number_of_processes = false;
-
-    // True exactly when a client's connection goes on in another process when its own is replaced.
-    bool connections_travel = false;
 
     // True exactly when each client has a process of its own, whose descriptors no other uses up.
     bool process_per_client = false;
