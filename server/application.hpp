@@ -68,6 +68,10 @@ class Application {
 
     /// Whether its workers give connections away when they are asked to (Worker::give_away).
     virtual bool travels() const { return false; }
+
+    /// A connection that one of its workers gave away with this state was lost with the process that was to
+    /// resume it, perhaps after it had. Any thread.
+    virtual void lost(const std::string& /*state*/) {}
 };
 
 /// What to do with one connection, where nothing is shared between connections: see Worker::serve.

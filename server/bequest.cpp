@@ -63,9 +63,14 @@ void Bequest::hear() {
             }
         }
         if (message) {
-            for (UnderWay& each : answered) each.answer(std::nullopt);
+            for (UnderWay& each : answered) {
+                held_.push_back(std::move(each.traveller.state));
+                each.answer(std::nullopt);
+            }
             continue;
         }
+        for (const std::string& state : held_) lost_(state);
+        held_.clear();
         for (UnderWay& each : answered) each.answer(std::move(each.traveller));
         heard_all_ = true;
         return;

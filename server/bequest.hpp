@@ -2,6 +2,10 @@
 #pragma once
 
 #include <deque>
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "pools/annotated_mutex.hpp"
@@ -17,7 +21,10 @@ namespace confab {
 class Bequest {
   public:
     /// `end`: of a two-way pipe whose other end the successor alone has; none: there is no successor.
-    explicit Bequest(Fd end) : heir_(std::move(end)), is_open_(!heir_.closed()) {}
+    /// `lost` is called with the state of each connection that it held when it went, by the thread that hears
+    /// it.
+    Bequest(Fd end, std::function<void(const std::string&)> lost)
+        : heir_(std::move(end)), lost_(std::move(lost)), is_open_(!heir_.closed()) {}
 
     /// Any thread. See HandOver. Waits some seconds at most, for a successor that takes nothing.
     void send(Traveller traveller, Answer answer);
@@ -39,8 +46,10 @@ class Bequest {
                   const std::vector<int>& descriptors);
 
     connection heir_;
+    const std::function<void(const std::string&)> lost_;
     bool heard_all_ = false;
-    Mutex sending_;  // what is sent first is first in the queue
+    std::vector<std::string> held_;  // states of those that the successor has
+    Mutex sending_;                  // what is sent first is first in the queue
     Mutex mutex_;
     bool is_open_ CONFAB_GUARDED_BY(mutex_);
     std::deque<UnderWay> under_way_ CONFAB_GUARDED_BY(mutex_);  // in the order in which they were sent

@@ -1,7 +1,11 @@
 #include "server/connection.hpp"
 
 #include <spdlog/spdlog.h>
+#include <sys/socket.h>
 
+#include <array>
+#include <cerrno>
+#include <system_error>
 #include <utility>
 
 namespace confab {
@@ -38,6 +42,18 @@ task<void> farewell(Stream& stream) {
     co_await stream.close();
 }
 
+// A connection whose peer has ended it. The real one was lost on the way; but what its handler has written
+// out still has to come to its end, where it is read back: a member is to leave, and his name to be free
+// again.
+Fd make_ended_connection() {
+    std::array<int, 2> ends{};
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends.data()) != 0) {
+        throw std::system_error(errno, std::generic_category(), "socketpair");
+    }
+    const Fd peer(ends[1]);
+    return Fd(ends[0]);
+}
+
 // Takes the connection apart. What is owed is kept in order: what the kernel has not taken by now travels.
 task<void> depart(Stream& stream, Traveller traveller, const std::function<void(Traveller)>& departed) {
     const shield undisturbed;
@@ -46,13 +62,16 @@ task<void> depart(Stream& stream, Traveller traveller, const std::function<void(
     const Sent paused = co_await stream.flush();
     if (!paused) {
         co_await stream.close();
-        co_return;
+    } else {
+        traveller.unsent = stream.outbox().withdraw();
+        auto released = co_await stream.release();
+        if (!released.error) traveller.connection = std::move(released.descriptor);
+        traveller.received = as_text(released.received);
     }
-    traveller.unsent = stream.outbox().withdraw();
-    auto released = co_await stream.release();
-    if (released.error) co_return;  // it was lost on the way
-    traveller.connection = std::move(released.descriptor);
-    traveller.received = as_text(released.received);
+    if (!traveller.connection) {
+        traveller.connection = make_ended_connection();
+        traveller.at_end = true;
+    }
     departed(std::move(traveller));
 }
 
@@ -69,7 +88,8 @@ void Connection::arrive(scope& owner, const Place& place, Traveller traveller) {
 Connection::Connection(scope& owner, const Place& place, Traveller& traveller)
     : ScopedTask(owner.reactor(), owner, "connection", std::source_location::current()),
       place_(place),
-      stream_(owner.reactor(), traveller.connection.release(), place.limits) {
+      stream_(owner.reactor(), traveller.connection.release(), place.limits),
+      has_travelled_(traveller.begun) {
     stream_.outbox().push(SharedBytes::copy_of(as_bytes(traveller.unsent)));
     body_ =
         traveller.begun ? place.worker.resume(stream_, std::move(traveller)) : place.worker.serve(stream_);
@@ -82,6 +102,8 @@ Connection::Connection(scope& owner, const Place& place, int fd)
       body_(place.worker.serve(stream_)) {}
 
 void Connection::settle(bool started) noexcept {
+    // What a connection has brought along is for its handler to see to, even if it is to go on at once.
+    if (!started && has_travelled_) return resume(body());
     if (started) log_failure();
     if (state_ == State::running) {
         if (task<void> next = place_.worker.take_next()) {

@@ -50,7 +50,8 @@ class Connection final : public ScopedTask {
 
     const Place& place_;
     Stream stream_;
-    task<void> body_;  // a handler while the state is `running`, then the farewell
+    const bool has_travelled_ = false;  // true exactly when a handler elsewhere has begun with it
+    task<void> body_;                   // a handler while the state is `running`, then the farewell
 };
 
 }  // namespace confab

@@ -71,7 +71,7 @@ class Server {
     /// The addresses that are listened on, with real ports, in the order of the options.
     const std::vector<Endpoint>& addresses() const { return addresses_; }
     const Strategy& strategy() const { return options_.strategy; }
-    const Application& application() const { return application_; }
+    Application& application() const { return application_; }
 
     /// Stops accepting. With `hand_over`, which any of its threads may call, the connections go where that
     /// sends them, if the application knows how; what is left ends by itself. One thread does this, `adopt`

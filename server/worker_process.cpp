@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <chrono>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <optional>
@@ -22,6 +23,7 @@
 #include <vector>
 
 #include "coro/diagnostics.hpp"
+#include "coro/task_tree.hpp"
 #include "server/bequest.hpp"
 #include "server/feed.hpp"
 #include "server/host.hpp"
@@ -56,7 +58,8 @@ class WorkerMain {
         : server_(server),
           orders_(orders),
           control_(control),
-          bequest_(std::move(orders.heirs_end)),
+          bequest_(std::move(orders.heirs_end),
+                   [&server](const std::string& state) { server.application().lost(state); }),
           inheritance_(std::move(orders.inheritance)),
           interval_(beat_interval(orders.worker_limit)) {}
 
@@ -191,8 +194,9 @@ class TreesJob : public Job {
         : Job([](Job& job) noexcept {
               auto& self = static_cast<TreesJob&>(job);
               self.posted_ = false;
-              print_task_trees();
-              if (self.quits_) std::_Exit(EXIT_SUCCESS);
+              if (!self.quits_) return print_task_trees();
+              std::fprintf(stderr, "process %d\n%s", ::getpid(), task_tree().c_str());
+              std::_Exit(EXIT_SUCCESS);
           }) {}
     void post_to(Host& host) {
         if (!posted_.exchange(true)) host.post(*this);

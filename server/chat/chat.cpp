@@ -201,6 +201,14 @@ std::expected<Chat::Arrived, Refusal> Chat::arrive(BusReader& reader, MemberId i
     return arrived;
 }
 
+void Chat::abandon(MemberId id, Slot courier, Instant now) {
+    const Held held(*this);
+    const DirectoryMember* const member = directory_.member(id);
+    if (member == nullptr || member->reader != courier) return;
+    leave_all(id, Reason::lost, now, nullptr);
+    bus_.bury(courier);
+}
+
 std::expected<void, Refusal> Chat::rename(BusReader& reader, MemberId id, const Name& nick) {
     const Held held(*this);
     const Name old = directory_.member_at(id.slot).nick.name;

@@ -152,6 +152,8 @@ class Chat {
     };
     /// He belongs to `reader` from here on. no_such_member: whoever was to bring him has died on the way.
     std::expected<Arrived, Refusal> arrive(BusReader& reader, MemberId id, Slot courier);
+    /// Whoever was to bring him has died: if he has not arrived he leaves, as lost.
+    void abandon(MemberId id, Slot courier, Instant now);
 
     // Talking. The sender sits in the room.
 

@@ -229,6 +229,10 @@ class ChatApp final : public Application {
         return std::make_unique<ChatWorker>(chat_, web_, reactor);
     }
     bool travels() const override { return true; }
+    void lost(const std::string& state) override {
+        const SessionState session = SessionState::read(state);
+        chat_.abandon({.slot = session.slot, .tenant = session.tenant}, session.courier, Clock::now());
+    }
 
   private:
     const std::shared_ptr<const ChatMemory> memory_;

@@ -57,7 +57,11 @@ TEST_CASE("a successor that is killed has what it said that it holds, and its pr
         CAPTURE(held);
         auto [own_end, heirs_end] = make_two_way_pipe();
         std::vector<Fd> clients;
-        Bequest bequest(own_end.release());
+        int lost = 0;
+        Bequest bequest(own_end.release(), [&lost](const std::string& state) {
+            CHECK(state == std::to_string(lost));
+            ++lost;
+        });
         const Child successor([&] { return succeed(heirs_end.release(), held); });
         heirs_end.close();
         int taken = 0;
@@ -77,7 +81,9 @@ TEST_CASE("a successor that is killed has what it said that it holds, and its pr
             if (bequest.descriptor() >= 0) wait_for_news(bequest.descriptor());
             bequest.hear();
         }
+        while (bequest.descriptor() >= 0) bequest.hear();
         CHECK(taken == held);
+        CHECK(lost == held);
         CHECK(returned == connections - held);
         // Each client has heard exactly one of the two, once.
         for (int i = 0; i < connections; ++i) {
@@ -89,7 +95,7 @@ TEST_CASE("a successor that is killed has what it said that it holds, and its pr
 }
 
 TEST_CASE("without a successor every connection comes back at once") {
-    Bequest bequest{Fd()};
+    Bequest bequest(Fd(), [](const std::string&) {});
     auto [client, server] = make_connection();
     bool returned = false;
     bequest.send({.connection = std::move(server)},
@@ -101,7 +107,7 @@ TEST_CASE("a connection whose predecessor waits for no answer any more is not to
     auto [own_end, heirs_end] = make_two_way_pipe();
     auto [client, server] = make_connection();
     {
-        Bequest bequest(own_end.release());
+        Bequest bequest(own_end.release(), [](const std::string&) {});
         bequest.send({.connection = std::move(server)}, [](const std::optional<Traveller>&) {});
     }
     Inheritance inheritance(heirs_end.release());
