@@ -1,5 +1,6 @@
 #include "server/http_service.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cassert>
 #include <ctime>
@@ -113,7 +114,8 @@ task<bool> HttpConversation::receive() {
 }
 
 Duration HttpConversation::patience() const {
-    return parser_.begun() ? request_end_ - stream_.reactor().now() : idle_limit;
+    if (parser_.begun()) return request_end_ - stream_.reactor().now();
+    return std::min(idle_limit, stream_.receive_limit());
 }
 
 task<HttpConversation::Then> HttpConversation::answer() {

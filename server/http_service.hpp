@@ -47,7 +47,8 @@ class HttpSite {
 /// Serves requests, one after the other, until the connection has to be closed: nothing; or has switched.
 /// `heard`: what has been received already.
 ///
-/// A request has ten seconds to come, from its first byte to its last; a connection without one has a minute.
+/// A request has ten seconds to come, from its first byte to its last; a connection without one has a
+/// minute, or the stream's own limit if that is shorter.
 /// A task that is asked to stop ends at once: who waits for an answer then has to ask again.
 task<std::optional<HttpSwitch>> serve_http(Stream& stream, HttpSite& site, std::string heard);
 

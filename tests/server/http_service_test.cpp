@@ -30,8 +30,13 @@ struct EchoSite final : HttpSite {
 /// Serves one connection, and hears what a client gets for what it sends.
 class Meeting {
   public:
+    explicit Meeting(const StreamLimits& limits = {}) : limits_(limits) {}
+
     using Server = std::function<task<void>(Stream&)>;
     using Client = std::function<task<void>(Stream&)>;
+
+    /// On the virtual clock.
+    Duration served_for() const { return served_for_; }
 
     /// Everything that the client was sent.
     std::string hold(const Server& server, const Client& client) {
@@ -57,8 +62,10 @@ class Meeting {
     task<void> serve(int listening, const Server& server) {
         const auto fd = co_await accept(listening);
         REQUIRE(fd.has_value());
-        Stream stream(*Reactor::current(), *fd);
+        Stream stream(*Reactor::current(), *fd, limits_);
+        const Instant begun = stream.reactor().now();
         co_await server(stream);
+        served_for_ = stream.reactor().now() - begun;
         co_await stream.flush();
         co_await stream.close();
         co_await close_descriptor(listening);
@@ -71,7 +78,9 @@ class Meeting {
         }
     }
 
+    const StreamLimits limits_;
     std::string heard_;
+    Duration served_for_{};
 };
 
 task<void> serve_echo(Stream& stream) {
@@ -124,7 +133,12 @@ TEST_CASE(
 }
 
 TEST_CASE("a connection on which nothing is asked is closed without a word") {
-    CHECK(Meeting().hold(serve_echo, say_nothing).empty());
+    Meeting usual;
+    CHECK(usual.hold(serve_echo, say_nothing).empty());
+    CHECK(usual.served_for() >= 1min);
+    Meeting hurried({.first_byte = 5s, .idle = 5s});
+    CHECK(hurried.hold(serve_echo, say_nothing).empty());
+    CHECK(hurried.served_for() < 6s);
 }
 
 TEST_CASE("a request that does not come to its end is given up, whether it stops or trickles") {
