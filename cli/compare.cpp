@@ -1,9 +1,9 @@
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
-#include <optional>
 #include <random>
 #include <stdexcept>
 
@@ -35,6 +35,7 @@ struct CompareCommand {
     std::uint64_t seed = 0;
     bool quick = false, literature = false;
     std::string out, json, resume;
+    std::string shown;
     std::vector<std::string> difference;
 };
 
@@ -136,7 +137,15 @@ class ProgressPrinter {
     std::size_t told_ = 0;
 };
 
-int compare_all(const CompareCommand& command, const CLI::App& app) {
+void show(const CompareCommand& command, const Record& record, std::FILE* out) {
+    std::fputs(text_report(record).c_str(), out);
+    if (record.settings.literature) std::fputs(text_of(findings(record)).c_str(), out);
+    if (command.out.empty()) return;
+    write_file(command.out, html_report(record));
+    std::fprintf(out, "the report, with charts: %s\n", command.out.c_str());
+}
+
+void compare_all(const CompareCommand& command, const CLI::App& app) {
     Record record = record_of(command, app);
     raise_descriptor_limit();
     // With the JSON there, nothing else goes to the standard output.
@@ -152,21 +161,15 @@ int compare_all(const CompareCommand& command, const CLI::App& app) {
                          [&file](const Record& so_far) {
                              if (!file.empty() && file != "-") write_file(file, to_json(so_far));
                          }});
-    std::fputs(text_report(record).c_str(), out);
+    show(command, record, out);
     if (command.json == "-") std::fputs(to_json(record).c_str(), stdout);
-    if (record.settings.literature) std::fputs(text_of(findings(record)).c_str(), out);
-    if (!command.out.empty()) {
-        write_file(command.out, html_report(record));
-        std::fprintf(out, "the report, with charts: %s\n", command.out.c_str());
-    }
-    if (ending == Ending::complete) return 0;
+    if (ending == Ending::complete) return;
     const std::string how =
         file.empty() || file == "-" ? "" : "; go on with: confab compare --resume " + file;
     std::fprintf(out, "%s%s\n",
                  ending == Ending::interrupted ? "interrupted: this is what there is"
                                                : "the time was over: this is what there is",
                  how.c_str());
-    return 0;
 }
 
 void add_options(CLI::App& command, CompareCommand& compare) {
@@ -196,11 +199,12 @@ void add_options(CLI::App& command, CompareCommand& compare) {
                   "See what of others' published findings this machine shows, too: some minutes")
         ->excludes("--quick", "--strategies", "--workloads", "--reference");
     add_option(command, "--out", compare.out,
-               "Write a page of HTML there, with charts, that needs nothing else; with --resume of a run "
-               "that is complete, only that");
+               "Write a page of HTML there, with charts, that needs nothing else");
     add_option(command, "--json", compare.json,
                "Write all figures there, after each block; -: to the standard output, at the end");
     add_option(command, "--resume", compare.resume, "Go on with the run whose figures are there");
+    add_option(command, "--show", compare.shown,
+               "Measure nothing: show the run whose figures are there, with --out as a page, too");
     command
         .add_option("--diff", compare.difference,
                     "Measure nothing: compare two such files, the earlier one first")
@@ -216,6 +220,7 @@ constexpr const char* explanation =
     "  confab compare --quick                                     all strategies, within three minutes\n"
     "  confab compare --strategies epoll,uring,thread --workloads W1,W3 --json run.json\n"
     "  confab compare --resume run.json                           go on after Ctrl-C\n"
+    "  confab compare --show run.json --out report.html           only show it\n"
     "  confab compare --diff before.json after.json               has it become better?\n\n"
     "What the loads are, and what the figures mean: docs/benchmarks.md";
 
@@ -232,9 +237,11 @@ void add_compare(CLI::App& program) {
             const Record before = read_record(options->difference[0]),
                          after = read_record(options->difference[1]);
             std::fputs(text_of(changes(before, after)).c_str(), stdout);
-            return;
+        } else if (!options->shown.empty()) {
+            show(*options, read_record(options->shown), stdout);
+        } else {
+            compare_all(*options, command);
         }
-        if (const int status = compare_all(*options, command); status != 0) throw ExitWith(status);
     });
 }
 

@@ -123,6 +123,7 @@ std::vector<Table> tables(const Record& record) {
                 summary.verdict = row.contender == settings.reference || row.contender == twin
                                       ? Verdict::indistinguishable
                                       : verdict(summary.ratio, noise, metric.more_is_better);
+                if (&metric == &compare::metric(place.workload->decided_by)) row.outliers = outliers(known);
                 row.summaries.push_back(summary);
             }
         }
@@ -139,14 +140,15 @@ Decision decide(const Record& record, const Table& table) {
     Decision decision;
     const Row* best = nullptr;
     for (const Row& row : table.rows) {
-        if (row.contender == twin || !row.is_sound() || row.of(metric).value.samples == 0) continue;
+        if (row.contender == twin || !row.is_sound() || row.of(metric).value.samples < fewest_pairs) continue;
         if (best == nullptr ||
             decided_by(metric, row.of(metric).value.value) < decided_by(metric, best->of(metric).value.value))
             best = &row;
     }
     if (best == nullptr) {
         decision.why =
-            "nobody served every connection without a fault, or none of the figures was the server's";
+            "nobody served every connection without a fault, with a figure of its own in three blocks or "
+            "more";
         return decision;
     }
     decision.pick = best->contender;

@@ -23,8 +23,10 @@ struct Row {
     std::string contender;
     std::size_t cells = 0;    ///< measured
     std::size_t limited = 0;  ///< of them, those whose latency, or rate, is the generator's and left out
-    std::string failure;      ///< the first one; empty: there was none
-    double served_share = 1;  ///< of the connections, in the worst block
+    std::size_t outliers =
+        0;                ///< blocks whose deciding figure lies far from the others'; they count all the same
+    std::string failure;  ///< the first one; empty: there was none
+    double served_share = 1;         ///< of the connections, in the worst block
     std::vector<Summary> summaries;  ///< of all metrics, in their order
     /// Against the twin: the reference's row has none.
     const Summary& of(const Metric& metric) const;

@@ -113,9 +113,9 @@ Json to_json(const Record& record, const Table& table, const Row& row) {
         const Summary& summary = row.of(metric);
         if (summary.value.samples > 0) figures[metric.name] = to_json(summary);
     }
-    Json json = {{"contender", row.contender},       {"cells", row.cells},
-                 {"limited", row.limited},           {"failure", row.failure},
-                 {"served_share", row.served_share}, {"figures", std::move(figures)}};
+    Json json = {{"contender", row.contender},   {"cells", row.cells},     {"limited", row.limited},
+                 {"outliers", row.outliers},     {"failure", row.failure}, {"served_share", row.served_share},
+                 {"figures", std::move(figures)}};
     const Metric& decisive = metric(table.place.workload->decided_by);
     Json block_ratios = Json::array();
     for (const double ratio : ratios(figures_of(record, table.place, row.contender, decisive),

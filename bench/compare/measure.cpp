@@ -25,7 +25,8 @@ using load::LoadResult;
 using load::RateProfile;
 
 constexpr double spike_low = 0.5, spike_high = 2;
-// Whom a server keeps waiting is not waited for much longer.
+// Whom a server keeps waiting as long as it likes is not waited for much longer. (Connections that come and
+// go get their turn sooner or later, so there the load's own limits stand.)
 constexpr Duration grace = std::chrono::milliseconds(300);
 constexpr Duration connect_limit = std::chrono::seconds(1);
 
@@ -50,8 +51,10 @@ LoadOptions load_of(const Settings& settings, const Planned& planned, pid_t serv
     LoadOptions options = level.load;
     options.duration = duration(settings.seconds);
     options.warmup = duration(settings.warmup);
-    options.grace = grace;
-    options.connect_limit = connect_limit;
+    if (!options.churn) {
+        options.grace = grace;
+        options.connect_limit = connect_limit;
+    }
     options.server = server;
     options.seed = settings.seed + planned.block;  // the same for all who are compared
     if (level.capacity_share > 0) options.rate = RateProfile(level.capacity_share * settings.capacity);

@@ -3,10 +3,10 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
 #include <csignal>
-#include <system_error>
+#include <stdexcept>
+#include <utility>
 #include <vector>
 
 #include "bench/compare/analysis.hpp"

@@ -71,6 +71,19 @@ Interval ratio_of_medians(std::span<const double> values, std::span<const double
     return middle_of(drawn, median(mine) / median(theirs), std::min(mine.size(), theirs.size()));
 }
 
+std::size_t outliers(std::span<const double> values) {
+    constexpr std::size_t fewest = 5;
+    constexpr double limit = 3.5,
+                     normal_deviation = 0.6745;  // of a normal distribution, in median deviations
+    if (values.size() < fewest) return 0;
+    const double middle = median(values);
+    std::vector<double> deviations;
+    for (const double value : values) deviations.push_back(std::abs(value - middle));
+    const double deviation = median(deviations);
+    return static_cast<std::size_t>(std::ranges::count_if(
+        deviations, [&](double each) { return normal_deviation * each > limit * deviation; }));
+}
+
 double noise_floor(const Interval& twins) {
     if (twins.samples == 0 || !(twins.low > 0)) return 1;
     return std::exp(std::max(std::abs(std::log(twins.low)), std::abs(std::log(twins.high))));

@@ -26,6 +26,11 @@ Interval median_interval(std::span<const double> values, std::uint64_t seed);
 /// unknown values are left out. `samples`: of the smaller set.
 Interval ratio_of_medians(std::span<const double> values, std::span<const double> others, std::uint64_t seed);
 
+/// How many values lie far from the others: more than 3.5 by the modified z-score, which goes by the median
+/// absolute deviation and so is not deceived by those it looks for. 0 of fewer than five. They are to be told
+/// of, not left out.
+std::size_t outliers(std::span<const double> values);
+
 /// How one is to another by a figure of both, block by block.
 enum class Verdict : std::uint8_t {
     better,

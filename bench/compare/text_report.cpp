@@ -50,15 +50,16 @@ std::string table_text(const Record& record, const Table& table) {
     for (const Row& row : table.rows) {
         const auto cell = [&row](const char* name) { return text_of(row.of(metric(name)).value.value); };
         const Summary& decided = row.of(decisive);
-        std::vector<std::string> line{row.contender + (row.limited > 0 ? "*" : ""),
-                                      cell("rate"),
-                                      cell("p50_ms"),
-                                      cell("p99_ms"),
-                                      cell("cpu_us"),
-                                      cell("user_us") + " + " + cell("system_us"),
-                                      cell("switches"),
-                                      cell("system_calls"),
-                                      served(row)};
+        std::vector<std::string> line{
+            row.contender + (row.limited > 0 ? "*" : "") + (row.outliers > 0 ? "!" : ""),
+            cell("rate"),
+            cell("p50_ms"),
+            cell("p99_ms"),
+            cell("cpu_us"),
+            cell("user_us") + " + " + cell("system_us"),
+            cell("switches"),
+            cell("system_calls"),
+            served(row)};
         if (has_memory) line.push_back(memory(row));
         line.push_back(against_reference(decided));
         const bool is_reference = row.contender == record.settings.reference;
@@ -66,14 +67,17 @@ std::string table_text(const Record& record, const Table& table) {
         line.emplace_back(is_reference ? "reference" : is_twin ? "noise" : name(decided.verdict));
         rows.push_back(std::move(line));
     }
-    const auto limited = std::ranges::count_if(table.rows, [](const Row& row) { return row.limited > 0; });
+    std::string notes;
+    if (std::ranges::any_of(table.rows, [](const Row& row) { return row.limited > 0; }))
+        notes +=
+            "* in some blocks the generator was in the way: left out of latency, or of the rate, not of the "
+            "cost\n";
+    if (std::ranges::any_of(table.rows, [](const Row& row) { return row.outliers > 0; }))
+        notes += "! some blocks lie far from the others; they count all the same\n";
     return fmt::format("\n{} {}: {}\nseparates: {}\n\n{}{}noise of {}: {:.1f} %\n{}\n",
                        table.place.workload->id, table.place.workload->title, table.place.level->name,
-                       table.place.workload->separates, aligned(rows),
-                       limited > 0 ? "* in some blocks the generator was in the way: left out of latency, or "
-                                     "of the rate, not of the cost\n"
-                                   : "",
-                       decisive.title, 100 * (noise - 1), decide(record, table).text());
+                       table.place.workload->separates, aligned(rows), notes, decisive.title,
+                       100 * (noise - 1), decide(record, table).text());
 }
 
 }  // namespace

@@ -114,6 +114,9 @@ class Compare(unittest.TestCase):
 
     def test_two_runs_are_compared(self):
         compare("--quick", "--strategies", "epoll,poll", "--workloads", "W1", "--blocks", "3", "--json", self.file, *TINY)
+        done = compare("--show", self.file)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("W1 Echo of 64 bytes", done.stdout)
         done = compare("--diff", self.file, self.file)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("W1 64 connections, poll", done.stdout)

@@ -373,7 +373,7 @@ function figureTable(place) {
         const verdict = isReference ? "reference" : isTwin ? "noise" : summary?.verdict ?? "–";
         return {
             class: isReference ? "reference" : isTwin ? "twin" : "",
-            cells: [row.contender + (row.limited ? " *" : ""), ...columns.map((name) => text(figure(row, name))),
+            cells: [row.contender + (row.limited ? " *" : "") + (row.outliers ? " !" : ""), ...columns.map((name) => text(figure(row, name))),
                 row.failure ? "failed" : row.served_share < 1 ? `${Math.round(100 * row.served_share)} %` : "all",
                 summary?.ratio ? `${text(summary.ratio, 2)} (${text(summary.ratio_low, 2)}–${text(summary.ratio_high, 2)})` : "–",
                 element("td", { class: verdict }, verdict)],
@@ -458,6 +458,7 @@ function page() {
         element("nav", {}, ...[...grouped.keys()].map((id) => element("a", { href: `#${id}` }, `${id} ${grouped.get(id)[0].title}`))),
         data.failed ? element("p", { class: "warning" }, `${data.failed} cells failed: the tables say how.`) : "",
         data.limited ? element("p", { class: "faint" }, `In ${data.limited} cells the generator itself was late or out of processor time (*): latency, or the rate, is left out there; what the server spent is not.`) : "",
+        data.places.some((place) => place.rows.some((row) => row.outliers)) ? element("p", { class: "faint" }, "Of rows with (!) some blocks lie far from the others; they count all the same.") : "",
         element("h2", {}, "What to choose"),
         grouped.size ? heatMap(grouped) : "",
         decisionTable(grouped),

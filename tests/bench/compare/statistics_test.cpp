@@ -109,6 +109,12 @@ TEST_CASE("one and its own twin are hardly ever told apart") {
     CHECK(told_apart <= 10);
 }
 
+TEST_CASE("what lies far from the others is counted, and of few values nothing is far") {
+    CHECK(outliers(std::array{1.0, 1.1, 0.9, 1.05, 0.95, 9.0}) == 1);
+    CHECK(outliers(std::array{1.0, 1.1, 0.9, 1.05, 0.95, 1.2}) == 0);
+    CHECK(outliers(std::array{1.0, 1.0, 1.0, 100.0}) == 0);
+}
+
 TEST_CASE("Jain's index is one for equals and one in n for a monopoly") {
     CHECK(jain_index(std::array{5U, 5U, 5U, 5U}) == doctest::Approx(1));
     CHECK(jain_index(std::array{20U, 0U, 0U, 0U}) == doctest::Approx(0.25));
