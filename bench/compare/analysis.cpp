@@ -39,8 +39,6 @@ double decided_by(const Metric& metric, double figure) { return metric.more_is_b
 // rate".
 double times_worse(const Metric& metric, double ratio) { return metric.more_is_better ? 1 / ratio : ratio; }
 
-std::string percent(double floor) { return fmt::format("{:.1f} %", 100 * (floor - 1)); }
-
 std::string comparison(const Metric& metric, const Interval& ratio) {
     if (metric.more_is_better) {
         return fmt::format("{:.0f} % of the {} (95 % sure: {:.0f} to {:.0f} %)", 100 * ratio.value,
@@ -154,7 +152,7 @@ Decision decide(const Record& record, const Table& table) {
     decision.pick = best->contender;
     const Interval& value = best->of(metric).value;
     decision.why = fmt::format("{}: {} (95 % sure: {} to {}, noise {})", metric.title, text_of(value.value),
-                               text_of(value.low), text_of(value.high), percent(noise));
+                               text_of(value.low), text_of(value.high), text_of_noise(noise));
     const auto best_figures = figures_of(record, table.place, best->contender, metric);
     for (const Row& row : table.rows) {
         if (&row == best || row.contender == twin || row.cells == 0) continue;
@@ -204,7 +202,8 @@ std::vector<Change> changes(const Record& before, const Record& after) {
         if (then == old_tables.end()) continue;
         const Metric& metric = compare::metric(now.place.workload->decided_by);
         const auto index = static_cast<std::size_t>(&metric - metrics().data());
-        const double noise = std::max(now.noise[index], then->noise[index]);
+        const double noise =
+            std::isnan(now.noise[index]) ? now.noise[index] : std::max(then->noise[index], now.noise[index]);
         for (const Row& row : now.rows) {
             const auto its = std::ranges::find(then->rows, row.contender, &Row::contender);
             if (its == then->rows.end()) continue;

@@ -27,7 +27,7 @@ using load::RateProfile;
 constexpr double spike_low = 0.5, spike_high = 2;
 // Whom a server keeps waiting as long as it likes is not waited for much longer. (Connections that come and
 // go get their turn sooner or later, so there the load's own limits stand.)
-constexpr Duration grace = std::chrono::milliseconds(300);
+constexpr Duration grace = std::chrono::milliseconds(600);
 constexpr Duration connect_limit = std::chrono::seconds(1);
 
 double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }

@@ -47,10 +47,10 @@ std::vector<std::string> flags_of(const std::string& name) {
         flags = {"--strategy", request.name};
         if (colon != std::string::npos) {
             const char* const flag = size_flag(request.name);
-            if (flag == nullptr)
+            if (flag == nullptr) {
                 throw std::runtime_error(
-                    name +
-                    ": of these only prefork, processpool, hybrid, threadpool and percore have a size");
+                    name + ": only prefork, processpool, hybrid, threadpool and percore have a size");
+            }
             const std::string size = name.substr(colon + 1);
             (std::string_view(flag) == "--threads" ? request.threads : request.processes) = size;
             flags.insert(flags.end(), {flag, size});

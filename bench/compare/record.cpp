@@ -212,9 +212,10 @@ void write_file(const std::string& path, const std::string& text) {
     if (file == nullptr) throw failure_of("write", path);
     const bool whole = std::fwrite(text.data(), 1, text.size(), file) == text.size();
     if (const bool closed = std::fclose(file) == 0; !whole || !closed) {
-        const std::runtime_error failure = failure_of("write", path);
+        const int why = errno;
         if (written != path) ::unlink(written.c_str());
-        throw failure;
+        errno = why;
+        throw failure_of("write", path);
     }
     if (written != path && std::rename(written.c_str(), path.c_str()) != 0) throw failure_of("write", path);
 }

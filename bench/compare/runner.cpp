@@ -76,9 +76,10 @@ double measure_capacity(const RunnerOptions& options, const Settings& settings) 
             measure(options.program, settings,
                     {.block = 0, .place = {.workload = &cost, .level = &*level}, .contender = *reference});
         if (probe.interrupted || EndingsNoted::asked()) return 0;
-        if (!probe.cell.failure.empty())
+        if (!probe.cell.failure.empty()) {
             throw std::runtime_error("the capacity of " + settings.reference +
                                      " cannot be measured: " + probe.cell.failure);
+        }
         rates.push_back(probe.cell.figures.rate);
     }
     return median(rates);

@@ -43,7 +43,7 @@ std::system_error failure(const char* what) { return {errno, std::generic_catego
     sigemptyset(&none);
     ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
     const int nothing = ::open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (::dup2(nothing, STDIN_FILENO) < 0 || ::dup2(nothing, STDOUT_FILENO) < 0 ||
+    if (nothing < 0 || ::dup2(nothing, STDIN_FILENO) < 0 || ::dup2(nothing, STDOUT_FILENO) < 0 ||
         ::dup2(errors, STDERR_FILENO) < 0)
         ::_exit(cannot_start);
     ::execv(arguments[0], arguments);

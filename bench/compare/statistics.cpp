@@ -85,12 +85,12 @@ std::size_t outliers(std::span<const double> values) {
 }
 
 double noise_floor(const Interval& twins) {
-    if (twins.samples == 0 || !(twins.low > 0)) return 1;
+    if (twins.samples < fewest_pairs || !(twins.low > 0)) return nothing;
     return std::exp(std::max(std::abs(std::log(twins.low)), std::abs(std::log(twins.high))));
 }
 
 Verdict verdict(const Interval& ratio, double floor, bool more_is_better) {
-    if (ratio.samples < fewest_pairs) return Verdict::unclear;
+    if (ratio.samples < fewest_pairs || !(floor >= 1)) return Verdict::unclear;
     const bool holds_one = ratio.low <= 1 && ratio.high >= 1;
     const bool is_noise = ratio.value <= floor && ratio.value * floor >= 1;
     if (holds_one || is_noise) return Verdict::indistinguishable;

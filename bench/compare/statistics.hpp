@@ -43,10 +43,11 @@ enum class Verdict : std::uint8_t {
 inline constexpr std::size_t fewest_pairs = 3;
 
 /// How far the median ratio of something to its own twin may be from 1, either way: what a measurement cannot
-/// tell apart, 1.04 for four percent. 1 when there is nothing to go by.
+/// tell apart, 1.04 for four percent. NaN when there are too few to go by.
 double noise_floor(const Interval& twins);
 
-/// `ratio`: of this one's figure to the other one's. `floor`: of the noise, at least 1.
+/// `ratio`: of this one's figure to the other one's. `floor`: of the noise, at least 1, or NaN: then it is
+/// unclear.
 Verdict verdict(const Interval& ratio, double floor, bool more_is_better);
 
 /// Jain's index: 1 when all are equal, 1/n when one has everything; NaN when nobody has anything.

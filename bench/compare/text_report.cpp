@@ -68,16 +68,17 @@ std::string table_text(const Record& record, const Table& table) {
         rows.push_back(std::move(line));
     }
     std::string notes;
-    if (std::ranges::any_of(table.rows, [](const Row& row) { return row.limited > 0; }))
+    if (std::ranges::any_of(table.rows, [](const Row& row) { return row.limited > 0; })) {
         notes +=
             "* in some blocks the generator was in the way: left out of latency, or of the rate, not of the "
             "cost\n";
+    }
     if (std::ranges::any_of(table.rows, [](const Row& row) { return row.outliers > 0; }))
         notes += "! some blocks lie far from the others; they count all the same\n";
-    return fmt::format("\n{} {}: {}\nseparates: {}\n\n{}{}noise of {}: {:.1f} %\n{}\n",
-                       table.place.workload->id, table.place.workload->title, table.place.level->name,
-                       table.place.workload->separates, aligned(rows), notes, decisive.title,
-                       100 * (noise - 1), decide(record, table).text());
+    return fmt::format("\n{} {}: {}\nseparates: {}\n\n{}{}noise of {}: {}\n{}\n", table.place.workload->id,
+                       table.place.workload->title, table.place.level->name, table.place.workload->separates,
+                       aligned(rows), notes, decisive.title, text_of_noise(noise),
+                       decide(record, table).text());
 }
 
 }  // namespace
@@ -104,6 +105,10 @@ std::string text_of(double figure) {
                        : size >= 10               ? 1
                        : size >= 0.1              ? 2
                                                   : 3);
+}
+
+std::string text_of_noise(double floor) {
+    return std::isfinite(floor) ? fmt::format("{:.1f} %", 100 * (floor - 1)) : "unknown";
 }
 
 std::string text_of_seconds(double seconds) {
@@ -148,9 +153,10 @@ std::string text_report(const Record& record) {
     text +=
         "\ncosts are the server's, a request: processor time, context switches (it had nothing to do), "
         "system calls\n";
-    if (record.settings.capacity > 0)
+    if (record.settings.capacity > 0) {
         text += fmt::format("capacity of {}: {:.0f} requests/s\n", record.settings.reference,
                             record.settings.capacity);
+    }
     return text;
 }
 
@@ -162,7 +168,7 @@ std::string text_of(const std::vector<Change>& changes) {
             {change.place.workload->id + " " + change.place.level->name + ", " + change.contender,
              metric(change.place.workload->decided_by).title,
              fmt::format("{:.2f} ({:.2f}-{:.2f})", change.ratio.value, change.ratio.low, change.ratio.high),
-             fmt::format("{:.1f} %", 100 * (change.noise - 1)), name(change.verdict)});
+             text_of_noise(change.noise), name(change.verdict)});
     }
     return aligned(rows);
 }

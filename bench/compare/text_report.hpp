@@ -23,6 +23,8 @@ std::string text_of(const Progress& progress);
 std::string aligned(const std::vector<std::vector<std::string>>& rows);
 /// A figure with so many digits as it is worth; "-" when it is unknown.
 std::string text_of(double figure);
+/// "4.0 %" of a noise floor of 1.04; "unknown".
+std::string text_of_noise(double floor);
 /// "2 min 5 s".
 std::string text_of_seconds(double seconds);
 const char* name(Verdict verdict);

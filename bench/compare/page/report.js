@@ -39,7 +39,7 @@ function text(value, digits = 3) {
 
 const figure = (row, name) => row.figures[name]?.value ?? null;
 const withoutTwin = (rows) => rows.filter((row) => row.contender !== data.twin);
-const percent = (ratio) => `${text(100 * (ratio - 1), 2)} %`;
+const percent = (floor) => (floor === null ? "unknown" : `${text(100 * (floor - 1), 2)} %`);
 const join = (names) => names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
 
 function workloads() {
@@ -216,7 +216,7 @@ function memoryChart(place) {
 
 function ratioChart(place) {
     const metric = data.metrics[place.decided_by];
-    const noise = place.noise[place.decided_by] ?? 1;
+    const floor = place.noise[place.decided_by] ?? null, noise = floor ?? 1;
     const rows = place.rows.filter((row) => row.contender !== data.reference && row.block_ratios.length > 0);
     if (rows.length === 0) return null;
     const index = (row) => rows.indexOf(row);
@@ -225,7 +225,7 @@ function ratioChart(place) {
     const color = (row) => ({ better: variable("--good"), worse: variable("--bad") })[row.figures[place.decided_by]?.verdict] ?? variable("--faint");
     return chart(`${metric.title}, against ${data.reference}`,
         `A point is one block: this strategy's figure divided by what ${data.reference} had a moment before or after. The line is ` +
-        `where the median lies with 95 % confidence; the grey band is as far as ${data.reference} may be from itself (${percent(noise)}): ` +
+        `where the median lies with 95 % confidence; the grey band is as far as ${data.reference} may be from itself (${percent(floor)}): ` +
         `whoever is inside it is indistinguishable. ${metric.more_is_better ? "To the right is better." : "To the left is better."}`,
         barHeight(rows), () => ({
             type: "scatter",
@@ -438,7 +438,7 @@ function workloadSection(id, places) {
         ...places.map((place) => decisionBox(place.decision, place.level)),
         ...figures,
         ...places.map((place) => element("details", places.length === 1 ? { open: "" } : {},
-            element("summary", {}, `All figures: ${place.level} (noise of ${data.metrics[place.decided_by].title}: ${percent(place.noise[place.decided_by] ?? 1)})`), figureTable(place))));
+            element("summary", {}, `All figures: ${place.level} (noise of ${data.metrics[place.decided_by].title}: ${percent(place.noise[place.decided_by] ?? null)})`), figureTable(place))));
 }
 
 function literatureSection() {

@@ -81,7 +81,7 @@ TEST_CASE("the ratio of two medians lies where both have been drawn") {
 TEST_CASE("the noise is as far as a twin's ratio may be from one, either way") {
     CHECK(noise_floor({.value = 1, .low = 0.8, .high = 1.1, .samples = 10}) == doctest::Approx(1.25));
     CHECK(noise_floor({.value = 1, .low = 0.95, .high = 1.2, .samples = 10}) == doctest::Approx(1.2));
-    CHECK(noise_floor({}) == 1);
+    CHECK(std::isnan(noise_floor({.value = 1, .low = 0.9, .high = 1.1, .samples = 2})));
 }
 
 TEST_CASE("what the interval and the noise leave is better or worse, the rest indistinguishable") {
@@ -95,6 +95,7 @@ TEST_CASE("what the interval and the noise leave is better or worse, the rest in
     CHECK(verdict(half, 2.5, false) == Verdict::indistinguishable);
     CHECK(verdict({.value = 1.2, .low = 0.9, .high = 1.5, .samples = 10}, 1, true) ==
           Verdict::indistinguishable);
+    CHECK(verdict(twice, unknown_value, true) == Verdict::unclear);
     CHECK(verdict({.value = 9, .low = 8, .high = 10, .samples = 2}, 1, true) == Verdict::unclear);
 }
 
