@@ -168,12 +168,10 @@ TEST_CASE("6: what is not UTF-8 fails the connection") {
                                        "\xFF",
                                        "\x80",
                                        "\xBF",
-                                       "\xCE\xBA\xE1\xBD\xB9\xCF\x83\xCE\xBC\xCE\xB5\xED\xA0\x80"
-                                       "edited",
+                                       "\xCE\xBA\xE1\xBD\xB9\xCF\x83\xCE\xBC\xCE\xB5\xED\xA0\x80\x65\x64ited",
                                        "\xE2\x82",
                                        "\xC2",
-                                       "\xC2"
-                                       "A",
+                                       "\xC2\x41",
                                        "\xF0\x9F\x8D"}) {
         const std::string payload(bad);
         CAPTURE(payload);
