@@ -281,9 +281,10 @@ task<std::string> Member::attend() {
 task<std::string> Member::converse() {
     while (true) {
         const Received bytes = co_await stream_->receive();
-        if (!bytes)
+        if (!bytes) {
             co_return bytes.error() == std::errc::operation_canceled ? std::string()
                                                                      : bytes.error().message();
+        }
         if (bytes->empty()) co_return "closed by the server";
         heard(as_text(*bytes));
         if (role_ != Role::slow_reader || !present_) continue;
@@ -338,8 +339,9 @@ void Member::ask() {
 void Member::saying(std::string_view text) {
     const std::optional<Saying> heard = read_saying(text);
     Member* const speaker = heard ? load_.member(heard->speaker) : nullptr;
-    if (speaker != nullptr && heard->number < speaker->said())
+    if (speaker != nullptr && heard->number < speaker->said()) {
         compose(load_.line, *heard, load_.settings.size);
+    }
     if (speaker == nullptr || heard->number >= speaker->said() || load_.line != text ||
         &speaker->room_ != &room_) {
         ++faults_.corrupted;
