@@ -34,7 +34,7 @@ constexpr std::uint64_t kernel_stack_bytes = 16 * 1024;
 std::system_error failure(const char* what) { return {errno, std::generic_category(), what}; }
 
 // Between fork and exec: nothing here may allocate or lock.
-[[noreturn]] void become(char* const* arguments, int errors, pid_t parent) {
+[[noreturn]] void become(char* const* arguments, char* const* environment, int errors, pid_t parent) {
     constexpr int cannot_start = 127;
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() != parent) ::_exit(cannot_start);  // it ended before the kernel was asked
@@ -46,8 +46,18 @@ std::system_error failure(const char* what) { return {errno, std::generic_catego
     if (nothing < 0 || ::dup2(nothing, STDIN_FILENO) < 0 || ::dup2(nothing, STDOUT_FILENO) < 0 ||
         ::dup2(errors, STDERR_FILENO) < 0)
         ::_exit(cannot_start);
-    ::execv(arguments[0], arguments);
+    ::execve(arguments[0], arguments, environment);
     ::_exit(cannot_start);
+}
+
+// Options that are set there are the comparison's, or would change what is compared.
+std::vector<char*> environment_without_ours() {
+    std::vector<char*> kept;
+    for (char** entry = environ; *entry != nullptr; ++entry) {
+        if (!std::string_view(*entry).starts_with("CONFAB_")) kept.push_back(*entry);
+    }
+    kept.push_back(nullptr);
+    return kept;
 }
 
 std::string proc_path(pid_t process, const char* name) {
@@ -94,6 +104,7 @@ ServerProcess::ServerProcess(const std::vector<std::string>& arguments) {
     std::vector<char*> pointers;
     for (std::string& copy : copies) pointers.push_back(copy.data());
     pointers.push_back(nullptr);
+    std::vector<char*> environment = environment_without_ours();
     std::array<int, 2> pipe{};
     if (::pipe2(pipe.data(), O_CLOEXEC) != 0) throw failure("pipe2");
     errors_ = Fd(pipe[0]);
@@ -101,7 +112,7 @@ ServerProcess::ServerProcess(const std::vector<std::string>& arguments) {
     const pid_t parent = ::getpid();
     pid_ = ::fork();
     if (pid_ < 0) throw failure("fork");
-    if (pid_ == 0) become(pointers.data(), childs_end.get(), parent);
+    if (pid_ == 0) become(pointers.data(), environment.data(), childs_end.get(), parent);
     childs_end = Fd();
     await_address();
 }

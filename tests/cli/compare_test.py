@@ -113,6 +113,13 @@ class Compare(unittest.TestCase):
         while any(is_running(pid) for pid in family):  # the test's own limit ends a failure
             os.sched_yield()
 
+    def test_options_in_the_environment_do_not_change_what_is_compared(self):
+        done = subprocess.run([CONFAB, "compare", "--quick", "--strategies", "epoll", "--workloads", "W1", "--blocks", "1", "--json",
+                               self.file, *TINY], env=os.environ | {"CONFAB_STRATEGY": "sequential", "CONFAB_MAX_CONNECTIONS": "1"},
+                              capture_output=True, text=True, timeout=LIMIT_S, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual([cell["figures"]["starved"] for cell in self.record()["cells"]], [0, 0])
+
     def test_two_runs_are_compared(self):
         compare("--quick", "--strategies", "epoll,poll", "--workloads", "W1", "--blocks", "3", "--json", self.file, *TINY)
         done = compare("--show", self.file)
