@@ -74,7 +74,7 @@ std::string worker_table(std::span<const WorkerStatus> workers, const std::strin
     std::string text =
         "processes that serve: " + std::to_string(workers.size()) +
         ", connections: " + std::to_string(connections) + " (strategy " + strategy + ")\n" +
-        "place      pid  state     age s  connections     served    receives     cpu s  memory kB  restarts  "
+        "place      pid  state     age s  connections     served    received     cpu s  memory kB  restarts  "
         "last end\n";
     for (const WorkerStatus& worker : workers.first(std::min(workers.size(), most_rows))) {
         text += row_of(worker);

@@ -95,6 +95,10 @@ TEST_CASE("SIGUSR1 prints a table that says of each process who it is and what i
         CHECK(row.processor_seconds >= 0);
         CHECK(row.last_end == "-");
     }
+    wait_for_said_with(server, "  received  ");
+    clients.front().send("one\ntwo\nthree\n");  // what comes at once is received once
+    clients.front().expect("one\ntwo\nthree\n");
+    wait_for_table(server, [](const Table& all) { return receives_in(all) == 4; });
     clients.clear();
     wait_for_table(server, [](const Table& all) { return connections_in(all) == 0; });
     server.stop();
