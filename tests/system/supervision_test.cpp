@@ -37,22 +37,31 @@ void answers_still(Client& client) {
     client.expect("still there?");
 }
 
-// While it lives, the process, if it is still there, can open hardly any descriptor more.
-class FewDescriptors {
+// While it lives, the process, if it is still there, and those it forks can have no more of that.
+class Limited {
   public:
-    FewDescriptors(pid_t pid, rlim_t number) : pid_(pid) {
-        REQUIRE(::prlimit(pid, RLIMIT_NOFILE, nullptr, &before_) == 0);
-        const rlimit few{.rlim_cur = number, .rlim_max = before_.rlim_max};
-        REQUIRE(::prlimit(pid, RLIMIT_NOFILE, &few, nullptr) == 0);
+    Limited(pid_t pid, __rlimit_resource resource, rlim_t most) : pid_(pid), resource_(resource) {
+        REQUIRE(::prlimit(pid, resource, nullptr, &before_) == 0);
+        const rlimit little{.rlim_cur = most, .rlim_max = before_.rlim_max};
+        REQUIRE(::prlimit(pid, resource, &little, nullptr) == 0);
     }
-    FewDescriptors(const FewDescriptors&) = delete;
-    FewDescriptors& operator=(const FewDescriptors&) = delete;
-    ~FewDescriptors() { CHECK((::prlimit(pid_, RLIMIT_NOFILE, &before_, nullptr) == 0 || errno == ESRCH)); }
+    Limited(const Limited&) = delete;
+    Limited& operator=(const Limited&) = delete;
+    ~Limited() { CHECK((::prlimit(pid_, resource_, &before_, nullptr) == 0 || errno == ESRCH)); }
 
   private:
     pid_t pid_;
+    __rlimit_resource resource_;
     rlimit before_{};
 };
+
+// Memory for what it does itself and to fork, and none for the stack of another thread, without which no
+// worker can begin.
+Limited without_threads(ServerProcess& server) {
+    constexpr rlim_t spare = 1 << 20;
+    const pid_t pid = server.child().pid();
+    return {pid, RLIMIT_AS, std::stoul(status_field(pid, "VmSize")) * 1024 + spare};  // "N kB"
+}
 
 TEST_CASE("a sent SIGHUP, SIGTTIN and SIGTTOU end nobody's connection, whatever they do") {
     ServerProcess server({.app = "echo"});
@@ -164,7 +173,7 @@ TEST_CASE("a SIGHUP whose first successor cannot begin leaves every process wher
     answers_still(client);
     {
         // Fewer than it has long had, and as many as its poll(2) must be allowed to look at.
-        const FewDescriptors poor(server.child().pid(), 8);
+        const Limited poor(server.child().pid(), RLIMIT_NOFILE, 8);
         server.child().signal(SIGHUP);
         wait_for_said_with(server, "what has not been replaced yet stays");
     }
@@ -285,11 +294,46 @@ TEST_CASE("a process that is stopped is killed and replaced, one that only waits
     server.stop();
 }
 
+TEST_CASE("five processes in a row that cannot begin: their place is given up, and the others serve on") {
+    ServerProcess server(
+        {.app = "echo", .flags = {"--max-restart-pause", "0"}, .strategy = with_processes("2")});
+    Client client(server.address());
+    answers_still(client);
+    const Table table = wait_for_table(server, [](const Table& all) { return connections_in(all) == 1; });
+    const pid_t idle = std::ranges::find(table, 0U, &Row::connections)->pid;
+    {
+        const Limited poor = without_threads(server);
+        const Stranger victim = child_with(server, idle);
+        victim.kill();
+        wait_for_said_with(server, "5 workers in a row did not begin: this place is given up");
+    }
+    // The one that was killed, and those that came after it.
+    const auto ended = [](const std::string& line) { return line.contains("warning: worker "); };
+    CHECK(std::ranges::count_if(server.child().said(), ended) == 1 + 5);
+    answers_still(client);
+    client.close();
+    for (int round = 0; round < 3; ++round) served_clients(server.address(), 1);
+    // Nobody is tried in that place any more, although it would begin now.
+    const Table after = table_of(server);
+    CHECK(after.size() == 1);
+    CHECK(!pids_of(after).contains(idle));
+    CHECK(std::ranges::count_if(server.child().said(), ended) == 1 + 5);
+    server.stop();
+}
+
+TEST_CASE("a process that cannot begin at the start is the end, with exit code 3, before anybody is served") {
+    // Enough for the listener, the scoreboard and the signals, and not for one process more.
+    Child child(serve_arguments({.app = "echo", .strategy = with_processes("2")}), 8);
+    CHECK(child.wait_for_exit() == Exit{.code = 3});
+    REQUIRE(child.said().size() == 1);
+    CHECK(child.said()[0].starts_with("confab: no worker: "));
+}
+
 TEST_CASE("without any process that can begin the end is exit code 3") {
     ServerProcess server({.app = "echo", .strategy = with_processes("2")});
     // What it has besides the two processes' (standard streams, listener, scoreboard, signals), and as many
     // as its poll(2) looks at with them: they need not all have ended when it next looks.
-    const FewDescriptors poor(server.child().pid(), 6);
+    const Limited poor(server.child().pid(), RLIMIT_NOFILE, 6);
     for (const Stranger& process : children_of(server.child().pid())) process.signal(SIGKILL);
     CHECK(server.child().wait_for_exit() == Exit{.code = 3});
     CHECK(server.child().said().back().contains("no worker can begin any more"));
