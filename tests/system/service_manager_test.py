@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Plays the service manager of systemd: passes sockets, and hears what the server says of itself.
+"""Plays the service manager of systemd: passes sockets, and hears what the server says of itself. And has the units
+read by systemd itself, where it is installed.
 
 Usage: service_manager_test.py PROGRAM
 """
@@ -7,6 +8,7 @@ Usage: service_manager_test.py PROGRAM
 import contextlib
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,6 +17,7 @@ import tempfile
 import unittest
 
 PATIENCE = 20  # seconds; only a fault waits so long
+UNITS = pathlib.Path(__file__).parents[2] / "cli"
 STRATEGIES = ["epoll", "percore", "thread", "fork", "prefork", "processpool", "hybrid"]
 
 
@@ -134,6 +137,43 @@ class ServiceManagerTest(unittest.TestCase):
                                   pass_fds=[stream.fileno()], timeout=PATIENCE)
         self.assertEqual(done.returncode, 1)
         self.assertEqual(done.stderr, "confab: descriptor 3 that was passed is no listening stream socket\n")
+
+
+class UnitTest(unittest.TestCase):
+    """The unit files, read by systemd itself."""
+
+    def setUp(self):
+        if shutil.which("systemd-analyze") is None:
+            self.skipTest("no systemd-analyze: nobody here can verify units")
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+        # As they are installed, with a program where the unit says that it is.
+        program = self.folder / "confab"
+        program.symlink_to(pathlib.Path(Manager.program).resolve())
+        self.service = (UNITS / "confab.service.in").read_text().replace("@bindir@", str(self.folder))
+        self.socket = (UNITS / "confab.socket").read_text()
+
+    def complaints(self):
+        """What systemd says of the units; what it may say of others on this machine is not ours."""
+        units = [self.folder / "confab.service", self.folder / "confab.socket"]
+        for unit, text in zip(units, [self.service, self.socket], strict=True):
+            unit.write_text(text)
+        done = subprocess.run(["systemd-analyze", "verify", "--man=no", *units], capture_output=True, text=True,
+                              check=False, timeout=PATIENCE)
+        return [line for line in done.stderr.splitlines() if "confab" in line]
+
+    def test_systemd_has_nothing_to_say_against_them(self):
+        self.assertEqual(self.complaints(), [])
+
+    def test_it_would_say_so_of_a_setting_that_does_not_exist_and_of_a_program_that_is_not_there(self):
+        self.service = self.service.replace("WatchdogSec", "WatchdogSecs")
+        self.socket = self.socket.replace("NoDelay", "NoDelays")
+        (self.folder / "confab").unlink()
+        complaints = self.complaints()
+        for wrong in ("WatchdogSecs", "NoDelays", "is not executable"):
+            with self.subTest(wrong=wrong):
+                self.assertTrue(any(wrong in line for line in complaints), complaints)
 
 
 if __name__ == "__main__":
