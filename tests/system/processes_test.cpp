@@ -1,7 +1,11 @@
 // Strategies of several processes: what happens to the others when one of them is killed.
 #include <doctest/doctest.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <deque>
 #include <string>
@@ -16,6 +20,32 @@
 
 namespace confab::system_tests {
 namespace {
+
+// While it lives, who loses its parent becomes a child of this process, and nobody else waits for it: so no
+// orphan is overlooked, whether it has ended or not.
+class Orphans {
+  public:
+    Orphans() { REQUIRE(::prctl(PR_SET_CHILD_SUBREAPER, 1) == 0); }
+    Orphans(const Orphans&) = delete;
+    Orphans& operator=(const Orphans&) = delete;
+    ~Orphans() { CHECK(::prctl(PR_SET_CHILD_SUBREAPER, 0) == 0); }
+
+    // Waits for the end of all of them, and says how many they were. Requires: no other children.
+    std::size_t bury() const {
+        std::size_t buried = 0;
+        for (siginfo_t ended{}; ::waitid(P_ALL, 0, &ended, WEXITED | WNOHANG) == 0; ended = {}) {
+            if (ended.si_pid != 0) {
+                ++buried;
+                continue;
+            }
+            const std::vector<Stranger> alive = children_of(::getpid());
+            REQUIRE(!alive.empty());
+            REQUIRE(alive.front().ends());
+        }
+        REQUIRE(errno == ECHILD);
+        return buried;
+    }
+};
 
 TEST_SUITE_BEGIN(needs::several_processes);
 
@@ -56,10 +86,34 @@ TEST_CASE("a process that is killed takes its own clients with it and nobody els
 TEST_CASE("no process outlives the one that was started") {
     ServerProcess server({.app = "echo"});
     const std::deque<Client> clients = served_clients(server.address(), 4);
+    const Orphans orphans;
     const std::vector<Stranger> processes = children_of(server.child().pid());
     REQUIRE(!processes.empty());
     server.child().signal(SIGKILL);
     for (const Stranger& process : processes) CHECK(process.ends());
+    CHECK(server.child().wait_for_exit() == Exit{.by_signal = true, .code = SIGKILL});
+    // Nobody but those, and none that had to be looked for.
+    CHECK(orphans.bury() == processes.size());
+}
+
+TEST_CASE("no process outlives the one that was started, also when it has just forked") {
+    for (int round = 0; round < 10; ++round) {
+        CAPTURE(round);
+        ServerProcess server({.app = "echo"});
+        const Orphans orphans;
+        std::deque<Client> clients = served_clients(server.address(), 2);
+        const std::vector<pid_t> before = child_pids_of(server.child().pid());
+        for (const Stranger& process : children_of(server.child().pid())) process.kill();
+        clients.emplace_back(server.address());  // a process per connection is followed by none without
+        const auto is_new = [&before](pid_t pid) { return std::ranges::count(before, pid) == 0; };
+        const Deadline deadline;
+        while (std::ranges::none_of(child_pids_of(server.child().pid()), is_new)) {
+            REQUIRE(deadline.milliseconds_left() > 0);
+        }
+        server.child().signal(SIGKILL);
+        CHECK(server.child().wait_for_exit() == Exit{.by_signal = true, .code = SIGKILL});
+        CHECK(orphans.bury() > 0);
+    }
 }
 
 TEST_CASE("a process that is asked to end by somebody else is replaced") {
