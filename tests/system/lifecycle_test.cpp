@@ -8,12 +8,14 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <iterator>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "tests/system/bytes.hpp"
+#include "tests/system/children.hpp"
 #include "tests/system/client.hpp"
 #include "tests/system/member.hpp"
 #include "tests/system/patience.hpp"
@@ -247,12 +249,12 @@ TEST_CASE("SIGTERM closes the connections of idle clients and ends with exit cod
     client.expect_end();
 }
 
-TEST_CASE("SIGTERM lets what is owed reach a client that reads") {
+void check_that_it_drains(const std::function<void(ServerProcess&)>& ask_it_to_end) {
     ServerProcess server({.app = "echo"});
     Client client(server.address(), {.receive_buffer = 65536});
     const std::string bytes = noise(16UL * 1024 * 1024);
     const std::size_t sent = client.send_until_stuck(bytes);
-    server.child().signal(SIGTERM);
+    ask_it_to_end(server);
     const Rest rest = client.rest();
     // What the server had not yet received when it stopped it does not owe; what comes back is right, and in
     // order.
@@ -260,6 +262,17 @@ TEST_CASE("SIGTERM lets what is owed reach a client that reads") {
     CHECK((rest.bytes == bytes.substr(0, rest.bytes.size())));
     CHECK(rest.bytes.size() <= sent);
     CHECK(server.child().wait_for_exit() == Exit{});
+}
+
+TEST_CASE("SIGTERM lets what is owed reach a client that reads") {
+    check_that_it_drains([](ServerProcess& server) { server.child().signal(SIGTERM); });
+}
+
+TEST_CASE("SIGINT does, too, also when every process gets it, as all do from a terminal") {
+    check_that_it_drains([](ServerProcess& server) {
+        for (const Stranger& process : children_of(server.child().pid())) process.signal(SIGINT);
+        server.child().signal(SIGINT);
+    });
 }
 
 TEST_CASE("SIGUSR1 prints who waits where, and nobody is disturbed") {
