@@ -310,6 +310,8 @@ void UringMechanism::operation_ended(Operation& operation, int result) {
     }
     assert(descriptor != nullptr && "a descriptor is known as long as an operation on it is in flight");
     --descriptor->requests;
+    // The kernel tells of a reset once, and here an armed receive may have been the one that it told.
+    if (result == -EPIPE && descriptor->error == -ECONNRESET) result = descriptor->error;
     const bool asked_to_end = operation.cancel_requested || descriptor->closing;
     if (!is_over(operation, result, asked_to_end)) {
         prepare(*descriptor, operation);

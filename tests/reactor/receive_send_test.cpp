@@ -279,3 +279,17 @@ EVERY_MECHANISM("receives on many connections each get their own bytes") {
         CHECK(receives[i]->text == "number " + std::to_string(i));
     }
 }
+
+EVERY_MECHANISM("a send after a reset hears of the reset, though nobody was receiving") {
+    if (world.is_unix()) return;
+    const auto [here, there] = world.pair();
+    CHECK(world.send(there, "x") == 1);
+    CHECK(world.text_from(here) == "x");
+    world.sockets().reset(world.let_go(there));
+    int result = 0;
+    do {  // a simulated reset takes its time
+        world.let_pass();
+        result = world.send(here, "y");
+    } while (result == 1);
+    CHECK(result == -ECONNRESET);
+}

@@ -70,6 +70,12 @@ class Witness final : public Application {
     Lines lines_;
 };
 
+std::string joined(const Lines& lines) {
+    std::string text;
+    for (const std::string& line : lines) text += line + "\n";
+    return text;
+}
+
 void say(const Fd& client, std::string_view word) {
     REQUIRE(::send(client.get(), word.data(), word.size(), MSG_NOSIGNAL) ==
             static_cast<ssize_t>(word.size()));
@@ -92,7 +98,7 @@ void check_every_strategy(const ServerLimits& limits, const std::function<void(F
                           const Lines& expected, bool drains = false) {
     for (const char* const name :
          {"sequential", "thread", "threadpool", "busy", "select", "poll", "epoll", "uring", "percore"}) {
-        CAPTURE(name);
+        CAPTURE(std::string(name));
         const auto strategy = make_strategy({.name = name}, 2);
         REQUIRE(strategy);
         Witness witness;
@@ -107,7 +113,8 @@ void check_every_strategy(const ServerLimits& limits, const std::function<void(F
         client = Fd();
         server.drain();
         server.join();
-        CHECK(witness.lines() == expected);
+        const std::string heard = joined(witness.lines());
+        CHECK(heard == joined(expected));
     }
 }
 
