@@ -18,16 +18,16 @@ Stream::~Stream() { assert(fd_ < 0 && "a stream is closed before it dies: co_awa
 
 const StreamLimits Stream::unlimited;
 
-Received Stream::Receive::ended() const {
-    if (result == 0) {
-        stream_.at_end_ = true;
+Received Stream::ended() {
+    if (receiver_.result == 0) {
+        at_end_ = true;
         // The kernel tells of a reset once. When a send has heard it, this looks like a regular end.
-        if (stream_.outbox_.error() == -ECONNRESET) [[unlikely]]
+        if (outbox_.error() == -ECONNRESET) [[unlikely]]
             return error(-ECONNRESET);
         return LentBytes();
     }
-    const std::error_code reason = outcome().error();
-    stream_.at_end_ = reason != std::errc::operation_canceled && reason != std::errc::timed_out;
+    const std::error_code reason = receiver_.outcome().error();
+    at_end_ = reason != std::errc::operation_canceled && reason != std::errc::timed_out;
     return std::unexpected(reason);
 }
 
@@ -58,47 +58,60 @@ void Stream::QueueAwaiter::wait_until_idle() noexcept {
     stream_.outbox_.when_idle(*this);
 }
 
-bool Stream::Send::await_suspend(std::coroutine_handle<> handle) noexcept {
+bool Stream::Send::await_ready() noexcept {
+    const Outbox& outbox = stream_.outbox_;
+    if (!stream_.reactor_.traits().lends_scratch || !outbox.empty() || outbox.error() != 0 ||
+        bytes_.empty() || TaskContext::current()->stop_requested())
+        return false;
+    tried_ = stream_.reactor_.send_now(stream_.fd_, bytes_);
+    return *tried_ == static_cast<int>(bytes_.size()) && stream_.reactor_.may_go_on();
+}
+
+bool Stream::Send::await_suspend(std::coroutine_handle<> handle) {
+    rest_.reset(block_cache::make<Rest>(stream_, bytes_, where_));
+    return rest_->start(handle, tried_);
+}
+
+bool Stream::Send::Rest::start(std::coroutine_handle<> handle, std::optional<int> tried) noexcept {
     if (!begin(handle)) return false;
+    if (tried) return go_on_after(*tried);
     Outbox& outbox = stream_.outbox_;
     if (outbox.error() != 0 || rest().empty()) {
         result = outbox.error();
         return false;
     }
     if (!outbox.empty()) return enqueue();
-    return stream_.reactor_.traits().lends_scratch ? send_now() : send_with_the_turn();
+    return send_with_the_turn();
 }
 
 // True: suspended.
-bool Stream::Send::send_now() {
-    result = stream_.reactor_.send_now(fd, rest());
-    if (result < 0 || static_cast<std::size_t>(result) < rest_.iov_len) [[unlikely]] {
+bool Stream::Send::Rest::go_on_after(int sent) {
+    result = sent;
+    if (sent < 0 || static_cast<std::size_t>(sent) < rest_.iov_len) {
         parts = {.data = &rest_, .count = 1, .done = 0};
-        if (result > 0) parts.advance(static_cast<std::size_t>(result));
+        if (sent > 0) parts.advance(static_cast<std::size_t>(sent));
         if (goes_on()) return true;
     }
-    if (stream_.reactor_.may_go_on()) [[likely]]
-        return false;
     suspend_as_job(in_line);
     stream_.reactor_.ready(*this);
     return true;
 }
 
 // True: suspended.
-bool Stream::Send::send_with_the_turn() {
+bool Stream::Send::Rest::send_with_the_turn() {
     parts = {.data = &rest_, .count = 1, .done = 0};
     at_once = true;
-    complete = &tried;
+    complete = &tried_with_the_turn;
     wait_kind = &send_at_once;
     return submit() || goes_on();
 }
 
-void Stream::Send::tried(Operation& operation) noexcept {
-    if (!static_cast<Send&>(operation).goes_on()) completed(operation);
+void Stream::Send::Rest::tried_with_the_turn(Operation& operation) noexcept {
+    if (!static_cast<Rest&>(operation).goes_on()) completed(operation);
 }
 
 // Sees to what was not taken. True: the task has to wait, since much is queued.
-bool Stream::Send::goes_on() {
+bool Stream::Send::Rest::goes_on() {
     if (parts.count == 0) [[likely]]
         return false;
     if (result == -ECANCELED) {  // on its way already: it is not to be lost
@@ -108,7 +121,7 @@ bool Stream::Send::goes_on() {
     return (result >= 0 || result == -EAGAIN) && enqueue();
 }
 
-bool Stream::Send::enqueue() {
+bool Stream::Send::Rest::enqueue() {
     Outbox& outbox = stream_.outbox_;
     outbox.push(SharedBytes::copy_of(rest()));
     outbox.flush(stream_.limits_.send);
@@ -135,6 +148,7 @@ Stream::Close::Close(Stream& stream, std::source_location where)
 
 bool Stream::Close::await_suspend(std::coroutine_handle<> handle) noexcept {
     stream_.outbox_.abandon(-ECANCELED);
+    stream_.receiver_.disarm(stream_.reactor_);
     stream_.fd_ = -1;
     return OperationAwaiter::await_suspend(handle);
 }

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <expected>
+#include <memory>
+#include <optional>
 #include <source_location>
 #include <string_view>
 #include <system_error>
@@ -10,6 +12,7 @@
 #include "coro/operation_awaiter.hpp"
 #include "coro/task.hpp"
 #include "pools/fd.hpp"
+#include "reactor/block_cache.hpp"
 #include "reactor/outbox.hpp"
 
 namespace confab {
@@ -42,7 +45,7 @@ class Stream {
   public:
     /// Takes over `fd`, a connected socket.
     Stream(Reactor& reactor, int fd, const StreamLimits& limits = unlimited)
-        : reactor_(reactor), limits_(limits), outbox_(fd), fd_(fd) {}
+        : reactor_(reactor), limits_(limits), outbox_(fd), receiver_(fd), fd_(fd) {}
     Stream(const Stream&) = delete;
     Stream& operator=(const Stream&) = delete;
     /// Requires: closed.
@@ -102,32 +105,54 @@ class Stream {
   private:
     static const StreamLimits unlimited;
 
+    // The receives of the stream, one after the other. It stays, and its timer with it.
+    class Receiver : public OperationAwaiter {
+      public:
+        explicit Receiver(int descriptor) : OperationAwaiter(Kind::receive, descriptor, {}) {
+            keeps_timer = true;
+        }
+        void prepare(Reactor& reactor, Duration limit, std::source_location origin) {
+            where = origin;
+            deadline = limit == no_limit ? never : after(reactor.now(), limit);
+        }
+        bool start(Reactor& reactor, std::coroutine_handle<> handle) noexcept {
+            return begin(handle) && !reactor.wait_in(*this) && submit();
+        }
+        void disarm(Reactor& reactor) { reactor.disarm(*this); }
+        using Operation::bytes;
+        using Operation::result;
+        using OperationAwaiter::outcome;
+    };
+
     Reactor& reactor_;
     const StreamLimits& limits_;
     Outbox outbox_;
+    Receiver receiver_;
     int fd_;
+    Received ended();
+
     bool received_ = false;  // true exactly when bytes have come
     bool at_end_ = false;
 };
 
-class [[nodiscard]] Stream::Receive : public OperationAwaiter {
+class [[nodiscard]] Stream::Receive {
   public:
-    Receive(Stream& stream, Duration limit, std::source_location where)
-        : OperationAwaiter(Kind::receive, stream.fd_, limit, where), stream_(stream) {}
+    Receive(Stream& stream, Duration limit, std::source_location where) : stream_(stream) {
+        stream_.receiver_.prepare(stream_.reactor_, limit, where);
+    }
+    bool await_ready() const noexcept { return false; }
     bool await_suspend(std::coroutine_handle<> handle) noexcept {
-        return begin(handle) && !stream_.reactor_.wait_in(*this) && submit();
+        return stream_.receiver_.start(stream_.reactor_, handle);
     }
     Received await_resume() const {
-        if (result > 0) [[likely]] {
+        if (stream_.receiver_.result > 0) [[likely]] {
             stream_.received_ = true;
-            return bytes;
+            return stream_.receiver_.bytes;
         }
-        return ended();
+        return stream_.ended();
     }
 
   private:
-    Received ended() const;
-
     Stream& stream_;
 };
 
@@ -156,25 +181,52 @@ class Stream::QueueAwaiter : public OperationAwaiter {
 /// Direct where it can be: the bytes go to the kernel from where they lie, by a call here and now, or, where
 /// lent bytes stay put (io_uring), with the turn's other entries. What does not go at once is copied into the
 /// outbox, which goes on by itself.
-class [[nodiscard]] Stream::Send : public QueueAwaiter {
+class [[nodiscard]] Stream::Send {
   public:
     Send(Stream& stream, Bytes bytes, std::source_location where)
-        : QueueAwaiter(stream, where), rest_{const_cast<std::byte*>(bytes.data()), bytes.size()} {}
-    bool await_suspend(std::coroutine_handle<> handle) noexcept;
+        : stream_(stream), bytes_(bytes), where_(where) {}
+    /// True: all of it has gone, and it was nobody else's turn. Most sends end here.
+    bool await_ready() noexcept;
+    /// Throws std::bad_alloc.
+    bool await_suspend(std::coroutine_handle<> handle);
+    Sent await_resume() const {
+        if (rest_ == nullptr) [[likely]]
+            return {};
+        return rest_->await_resume();
+    }
 
   private:
-    // Bytes that may be queued before a sender has to wait.
-    static constexpr std::size_t queue_limit = 64 * 1024;
+    // A send that is more than that one call. Few are at any time, so it has no room in the frame.
+    class Rest : public QueueAwaiter {
+      public:
+        Rest(Stream& stream, Bytes bytes, std::source_location where)
+            : QueueAwaiter(stream, where), rest_{const_cast<std::byte*>(bytes.data()), bytes.size()} {}
+        /// `tried`: what the call has said that was made already, if it was. True: suspended.
+        bool start(std::coroutine_handle<> handle, std::optional<int> tried) noexcept;
 
-    bool send_now();
-    bool send_with_the_turn();
-    static void tried(Operation& operation) noexcept;
-    bool goes_on();
-    bool enqueue();
+      private:
+        // Bytes that may be queued before a sender has to wait.
+        static constexpr std::size_t queue_limit = 64 * 1024;
 
-    Bytes rest() const { return {static_cast<const std::byte*>(rest_.iov_base), rest_.iov_len}; }
+        bool go_on_after(int sent);
+        bool send_with_the_turn();
+        static void tried_with_the_turn(Operation& operation) noexcept;
+        bool goes_on();
+        bool enqueue();
 
-    iovec rest_;  // what has not been taken yet
+        Bytes rest() const { return {static_cast<const std::byte*>(rest_.iov_base), rest_.iov_len}; }
+
+        iovec rest_;  // what has not been taken yet
+    };
+
+    Stream& stream_;
+    const Bytes bytes_;
+    const std::source_location where_;
+    std::optional<int> tried_;
+    struct Free {
+        void operator()(Rest* rest) const noexcept { block_cache::destroy(rest); }
+    };
+    std::unique_ptr<Rest, Free> rest_;
 };
 
 class [[nodiscard]] Stream::Flush : public QueueAwaiter {
@@ -221,7 +273,9 @@ class [[nodiscard]] Stream::Release : public OperationAwaiter {
     };
 
     Release(Stream& stream, std::source_location where)
-        : OperationAwaiter(Kind::release, stream.fd_, where), descriptor_(std::exchange(stream.fd_, -1)) {}
+        : OperationAwaiter(Kind::release, stream.fd_, where), descriptor_(std::exchange(stream.fd_, -1)) {
+        stream.receiver_.disarm(stream.reactor_);
+    }
     Released await_resume() {
         return {.descriptor = std::move(descriptor_),
                 .received = bytes,

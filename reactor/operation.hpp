@@ -18,9 +18,10 @@ using Bytes = std::span<const std::byte>;
 /// Bytes that a reactor lends: whoever holds them may change them in place.
 using LentBytes = std::span<std::byte>;
 
-/// A link in the timer wheel; 24 bytes is all that a time limit costs the operation that carries it.
+/// A link in the timer wheel; 32 bytes is all that a time limit costs the operation that carries it.
 struct TimerNode {
     Instant deadline = never;
+    Instant filed = never;  // the deadline by which the wheel has it, if it is armed
     TimerNode* timer_next = nullptr;
     TimerNode* timer_previous = nullptr;  // null exactly when not in a wheel
 
@@ -77,6 +78,10 @@ struct Operation : Job, TimerNode {
     int fd;
     int result = 0;
     bool at_once = false;  ///< send, in: never waits for the peer
+    /// Submitted again and again, each time with a deadline further on: its timer may stay where it is in
+    /// between, which saves taking it out and putting it in. Whoever sets this calls Reactor::disarm before
+    /// the operation dies.
+    bool keeps_timer = false;
     Completion complete;
 
     struct Address {

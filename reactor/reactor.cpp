@@ -113,8 +113,25 @@ bool Reactor::submit(Operation& operation) {
         }
         ++in_flight_;
     }
-    if (limited) timers_.insert(operation);
+    if (limited || operation.armed()) arm(operation);
     return false;
+}
+
+void Reactor::arm(Operation& operation) {
+    if (operation.armed()) {  // since it was in flight before
+        --kept_timers_;
+        const bool is_ahead = operation.filed > now_;  // else it is due, and would not be looked at anew
+        if (is_ahead && operation.deadline >= operation.filed && operation.deadline != never) return;
+        timers_.remove(operation);
+    }
+    if (operation.deadline != never) timers_.insert(operation);
+}
+
+void Reactor::disarm(Operation& operation) {
+    operation.keeps_timer = false;
+    if (operation.state != Operation::State::idle || !operation.armed()) return;
+    timers_.remove(operation);
+    --kept_timers_;
 }
 
 void Reactor::cancel(Operation& operation) {
@@ -154,7 +171,9 @@ void Reactor::take_back(Job& job) {
 void Reactor::expire_timers() {
     timers_.expire(now_, [this](TimerNode& node) {
         auto& operation = static_cast<Operation&>(node);  // nothing else is ever in this wheel
-        if (operation.kind != Operation::Kind::sleep) {
+        if (operation.state == Operation::State::idle) {
+            --kept_timers_;
+        } else if (operation.kind != Operation::Kind::sleep) {
             operation.limited = !operation.cancel_requested;
             cancel(operation);
         } else if (operation.state == Operation::State::in_flight) {
@@ -186,8 +205,8 @@ bool Reactor::announce_sleep() {
 
 // True when the job that runs is all there is: no other, and nothing to wait for.
 bool Reactor::is_alone() const {
-    return running_on_ && running_.empty() && ready_.empty() && end_of_turn_.empty() && timers_.empty() &&
-           in_flight_ == 0 && holds_.load(std::memory_order_relaxed) == 0;
+    return running_on_ && running_.empty() && ready_.empty() && end_of_turn_.empty() &&
+           !is_anything_timed() && in_flight_ == 0 && holds_.load(std::memory_order_relaxed) == 0;
 }
 
 // A turn of the loop for one operation alone: the same steps, without those that have nothing to do.
@@ -264,7 +283,9 @@ void Reactor::finish(Operation& operation) {
         ++ledger_.events;
         --in_flight_;
     }
-    if (operation.armed()) timers_.remove(operation);
+    if (operation.armed()) {
+        operation.keeps_timer ? static_cast<void>(++kept_timers_) : timers_.remove(operation);
+    }
     if (operation.result == -ECANCELED && operation.limited) operation.result = -ETIMEDOUT;
     operation.state = Operation::State::idle;
     operation.complete(operation);  // which may destroy it
@@ -278,7 +299,7 @@ Instant Reactor::next_due() const {
 }
 
 bool Reactor::nothing_can_ever_run() const {
-    return ready_.empty() && end_of_turn_.empty() && timers_.empty() &&
+    return ready_.empty() && end_of_turn_.empty() && !is_anything_timed() &&
            (in_flight_ == 0 || mechanism_->next_completion() == never) &&
            holds_.load(std::memory_order_seq_cst) == 0 && inbox_.load(std::memory_order_seq_cst) == nullptr;
 }

@@ -89,6 +89,9 @@ class Reactor {
     /// Asks that an operation that was submitted ends soon. Without effect on one that is over.
     void cancel(Operation& operation);
 
+    /// Ends what `Operation::keeps_timer` has begun, for good.
+    void disarm(Operation& operation);
+
     /// Takes a sleep back: it will not complete. Without effect on one that is over.
     void withdraw(Operation& sleep);
 
@@ -152,7 +155,9 @@ class Reactor {
 
     void wake_if_asleep();
     void check_thread() const;
+    void arm(Operation& operation);
     void expire_timers();
+    bool is_anything_timed() const { return timers_.size() != kept_timers_; }
     void wait(bool may_sleep);
     void collect();
     void resume();
@@ -177,6 +182,7 @@ class Reactor {
     std::unique_ptr<Mechanism> mechanism_;
     Instant now_;
     TimerWheel timers_;
+    std::size_t kept_timers_ = 0;  // of operations that are not in flight; see Operation::keeps_timer
     JobQueue ready_;
     JobQueue running_;  // what is left of the batch that runs now
     JobQueue end_of_turn_;

@@ -60,6 +60,16 @@ bool ReadinessMechanism::is_descriptor(int fd) {
 }
 
 bool ReadinessMechanism::submit(Operation& operation) {
+    // The way of most: a receive on what has been watched before, and is empty.
+    if (operation.kind == Operation::Kind::receive) {
+        Watched* const watched = find(operation.fd);
+        if (watched != nullptr && keeps_interest(*watched) && !watched->readable && !watched->closing)
+            [[likely]] {
+            operation.result = 0;
+            park(operation, *watched);
+            return false;
+        }
+    }
     if (!is_descriptor(operation.fd)) {
         operation.result = -EBADF;
         return true;
@@ -83,8 +93,8 @@ bool ReadinessMechanism::submit(Operation& operation) {
     switch (operation.kind) {
         case Operation::Kind::receive:
         case Operation::Kind::accept:
-            if (!watched.readable) return !park(operation);
-            hand_out(operation);
+            if (!watched.readable) return !watch_for(operation);
+            hand_out(operation, watched);
             return false;
         case Operation::Kind::connect:
             assert(watched.parked == nullptr && watched.handed_out == 0 &&
@@ -94,21 +104,21 @@ bool ReadinessMechanism::submit(Operation& operation) {
         case Operation::Kind::poll:
             if (attempt_poll(operation)) return true;
             watched.lasting = false;
-            return !park(operation);
+            return !watch_for(operation);
         case Operation::Kind::send:
             if (operation.at_once) return send_at_once(watched, operation);
-            if (!watched.writable) return !park(operation);
+            if (!watched.writable) return !watch_for(operation);
             break;
         default:
             assert(false && "the reactor keeps the time itself");
     }
-    return attempt(operation, MSG_DONTWAIT) || !park(operation);
+    return attempt(operation, MSG_DONTWAIT) || !watch_for(operation);
 }
 
 void ReadinessMechanism::cancel(Operation& operation) {
     unpark(operation);
     operation.result = -ECANCELED;
-    hand_out(operation);
+    hand_out(operation, watched(operation.fd));
 }
 
 void ReadinessMechanism::collect(JobQueue& ready) { ready.append(due_); }
@@ -124,7 +134,7 @@ bool ReadinessMechanism::finish(Operation& operation) {
     if (made) over_ = nullptr;
     if (watched.closing) operation.result = -ECANCELED;
     const bool over =
-        operation.result == -ECANCELED || made || attempt(operation, MSG_DONTWAIT) || !park(operation);
+        operation.result == -ECANCELED || made || attempt(operation, MSG_DONTWAIT) || !watch_for(operation);
     if (over && !watched.lasting && watched.parked == nullptr && watched.handed_out == 0) {
         forget(operation.fd);
         watched = Watched{};
@@ -136,7 +146,7 @@ bool ReadinessMechanism::block_in(Operation& operation) {
     if (!call(operation)) return false;
     over_ = &operation;
     unpark(operation);
-    hand_out(operation);
+    hand_out(operation, watched(operation.fd));
     return true;
 }
 
@@ -177,19 +187,19 @@ void ReadinessMechanism::became_ready(int fd, short events) {
             continue;
         }
         *link = operation.next;
-        hand_out(operation);
+        hand_out(operation, watched);
     }
     if (!keeps_interest(watched)) interest_changed(fd);
 }
 
 bool ReadinessMechanism::attempt(Operation& operation, int flags) {
+    if (operation.kind == Operation::Kind::receive) [[likely]]
+        return attempt_receive(operation, flags);
     switch (operation.kind) {
         case Operation::Kind::accept:
             return attempt_accept(operation);
         case Operation::Kind::connect:
             return attempt_connect(operation);
-        case Operation::Kind::receive:
-            return attempt_receive(operation, flags);
         case Operation::Kind::send:
             return attempt_send(operation, flags);
         case Operation::Kind::poll:
@@ -339,7 +349,7 @@ bool ReadinessMechanism::submit_close(Operation& operation) {
         return true;
     }
     watched.closing = true;
-    hand_out(operation);
+    hand_out(operation, watched);
     return false;
 }
 
@@ -357,16 +367,19 @@ void ReadinessMechanism::close_now(Operation& operation) {
     if (operation.result == -EINTR) operation.result = 0;  // close(2): on Linux the descriptor is gone
 }
 
-// True: parked. False: the mechanism cannot watch it, `result` says why.
-bool ReadinessMechanism::park(Operation& operation) {
+void ReadinessMechanism::park(Operation& operation, Watched& watched) {
     operation.state = Operation::State::in_flight;
     operation.next = nullptr;
-    Watched& watched = this->watched(operation.fd);
     Job** link = &watched.parked;
     while (*link != nullptr) link = &(*link)->next;
     *link = &operation;
-    if (keeps_interest(watched)) [[likely]]
-        return true;
+}
+
+// True: parked. False: the mechanism cannot watch it, `result` says why.
+bool ReadinessMechanism::watch_for(Operation& operation) {
+    Watched& watched = this->watched(operation.fd);
+    park(operation, watched);
+    if (keeps_interest(watched)) return true;
     const int error = interest_changed(operation.fd);
     if (error == 0) return true;
     unpark(operation);
@@ -382,8 +395,8 @@ void ReadinessMechanism::unpark(Operation& operation) {
     if (!keeps_interest(watched(operation.fd))) interest_changed(operation.fd);
 }
 
-void ReadinessMechanism::hand_out(Operation& operation) {
-    ++watched(operation.fd).handed_out;
+void ReadinessMechanism::hand_out(Operation& operation, Watched& watched) {
+    ++watched.handed_out;
     hand_over(operation, due_);
 }
 

@@ -88,11 +88,18 @@ class ReadinessMechanism : public Mechanism {
 
     /// Whether `fd` may be a descriptor, which a submit checks first.
     bool is_descriptor(int fd);
+    /// The slot of `fd` in the table; null if there is none.
+    Watched* find(int fd) {
+        const std::size_t page = static_cast<std::size_t>(fd) / page_size;  // of a negative one: enormous
+        if (page >= table_.size() || table_[page] == nullptr) [[unlikely]]
+            return nullptr;
+        return &(*table_[page])[static_cast<std::size_t>(fd) % page_size];
+    }
     /// The slot of `fd` in the table, which is made to exist.
     Watched& watch(int fd) {
-        const std::size_t page = static_cast<std::size_t>(fd) / page_size;
-        if (page >= table_.size() || table_[page] == nullptr) [[unlikely]]
-            make_page_for(fd);
+        if (Watched* const slot = find(fd)) [[likely]]
+            return *slot;
+        make_page_for(fd);
         return watched(fd);
     }
 
@@ -124,9 +131,10 @@ class ReadinessMechanism : public Mechanism {
     bool send_at_once(const Watched& watched, Operation& operation);
     bool attempt_poll(Operation& operation);
     bool submit_close(Operation& operation);
-    bool park(Operation& operation);
+    static void park(Operation& operation, Watched& watched);
+    bool watch_for(Operation& operation);
     void unpark(Operation& operation);
-    void hand_out(Operation& operation);
+    void hand_out(Operation& operation, Watched& watched);
     void close_now(Operation& operation);
 
     const Kind kind_;

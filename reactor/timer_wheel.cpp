@@ -43,7 +43,8 @@ void TimerWheel::insert(TimerNode& node) {
 }
 
 void TimerWheel::file(TimerNode& node) {
-    const std::uint64_t when = tick_of(node);
+    node.filed = node.deadline;
+    const std::uint64_t when = tick_of(node.filed);
     if (when <= tick_) {
         link_before(due_.head, node);
         return;
@@ -79,10 +80,10 @@ std::optional<TimerWheel::Slot> TimerWheel::nearest_slot() const {
     return std::nullopt;
 }
 
-// The tick in which `node` fires, if it lies in the future.
-std::uint64_t TimerWheel::tick_of(const TimerNode& node) const {
+// The tick in which a timer fires, if that lies in the future.
+std::uint64_t TimerWheel::tick_of(Instant deadline) const {
     const std::uint64_t rim = tick_ | ((std::uint64_t{1} << (slot_bits * static_cast<int>(levels))) - 1);
-    return std::min(tick_of_deadline(node.deadline, tick_bits), rim);
+    return std::min(tick_of_deadline(deadline, tick_bits), rim);
 }
 
 // The beginning of the slot when many are in it: to go through them all each time would not be O(1).
@@ -93,7 +94,7 @@ std::uint64_t TimerWheel::first_tick_in(const Slot& slot) const {
     int count = 0;
     for (const TimerNode* node = head.timer_next; node != &head; node = node->timer_next) {
         if (++count > few) return slot.tick;
-        first = std::min(first, tick_of(*node));
+        first = std::min(first, tick_of(node->filed));
     }
     return first;
 }

@@ -29,7 +29,8 @@ class TimerWheel {
     std::size_t size() const { return size_; }
 
     /// Requires: `node` is not armed. A deadline beyond the wheel's reach (over a hundred years) fires at its
-    /// rim.
+    /// rim. While it is armed the deadline may be moved, to no earlier than `filed`: where the node stands,
+    /// it is looked at anew.
     void insert(TimerNode& node);
 
     /// Requires: `node` is armed.
@@ -67,7 +68,7 @@ class TimerWheel {
     };
     std::optional<Slot> nearest_slot() const;
     std::uint64_t first_tick_in(const Slot& slot) const;
-    std::uint64_t tick_of(const TimerNode& node) const;
+    std::uint64_t tick_of(Instant deadline) const;
     void advance(Instant now);
     void file(TimerNode& node);
     TimerNode* pop_due();

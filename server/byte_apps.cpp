@@ -31,33 +31,32 @@ namespace {
 class ByteWorker final : public Worker {
   public:
     explicit ByteWorker(const Transform& transform) : transform_(transform) {}
-    task<void> serve(Stream& stream) override { return answer_or_depart(stream, nullptr); }
+    task<void> serve(Stream& stream) override { return answer_or_depart(stream); }
     task<void> resume(Stream& stream, Traveller traveller) override {
-        return answer_or_depart(stream, std::make_unique<Traveller>(std::move(traveller)));
+        return unpack(stream, std::make_unique<Traveller>(std::move(traveller)));
     }
 
   private:
     // What a traveller's state holds is owed as it is; what it had received is not looked at yet.
-    task<void> answer_or_depart(Stream& stream, std::unique_ptr<Traveller> traveller) {
-        if (traveller) {
-            stream.outbox().flush(stream.limits().send);
-            std::string owed = std::move(traveller->state);
-            transform_(std::as_writable_bytes(std::span(traveller->received)));
-            owed += traveller->received;
-            const bool at_end = traveller->at_end;
-            traveller.reset();
-            if (TaskContext::current()->stop_reason() == StopReason::moved) co_return give_away(stream, owed);
-            const Sent sent = co_await stream.send(owed);
-            if (!sent && !moves(sent.error())) co_return;
-            if (at_end) co_return;
-        }
+    task<void> unpack(Stream& stream, std::unique_ptr<Traveller> traveller) {
+        stream.outbox().flush(stream.limits().send);
+        std::string owed = std::move(traveller->state);
+        transform_(std::as_writable_bytes(std::span(traveller->received)));
+        owed += traveller->received;
+        if (TaskContext::current()->stop_reason() == StopReason::moved) co_return give_away(stream, owed);
+        const Sent sent = co_await stream.send(owed);
+        if (!sent && !moves(sent.error())) co_return;
+        if (!traveller->at_end) go_on_with(answer_or_depart(stream));
+    }
+
+    task<void> answer_or_depart(Stream& stream) {
         while (true) {
             const Received bytes = co_await stream.receive();
             if (!bytes) co_return moves(bytes.error()) ? give_away(stream, {}) : void();
             if (bytes->empty()) co_return;
             transform_(*bytes);
             // Once asked to go, it could not tell whether a send has queued anything.
-            if (moves(std::make_error_code(std::errc::operation_canceled)))
+            if (TaskContext::current()->stop_reason() == StopReason::moved)
                 co_return give_away(stream, std::string(as_text(*bytes)));
             const Sent sent = co_await stream.send(*bytes);
             if (!sent) co_return moves(sent.error()) ? give_away(stream, {}) : void();

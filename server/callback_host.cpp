@@ -26,7 +26,9 @@ class CallbackHost;
 class CallbackConnection : private Operation, private Outbox {
   public:
     CallbackConnection(CallbackHost& host, int descriptor)
-        : Operation(Kind::receive, descriptor, &operation_over), Outbox(descriptor), host_(host) {}
+        : Operation(Kind::receive, descriptor, &operation_over), Outbox(descriptor), host_(host) {
+        keeps_timer = true;
+    }
 
     void start() { receive(); }
     /// Closes as soon as nothing is owed.
@@ -177,6 +179,7 @@ void CallbackConnection::end() {
 
 void CallbackConnection::close() {
     phase_ = Phase::closing;
+    host_.reactor().disarm(*this);
     kind = Kind::close;
     deadline = never;
     if (host_.reactor().submit(*this)) host_.over(*this);

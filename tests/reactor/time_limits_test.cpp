@@ -174,3 +174,37 @@ EVERY_MECHANISM("thousands of sleeps and time limits end once each, none early")
     CHECK(world.send(there, "x") == 1);
     CHECK(world.text_from(here) == "x");
 }
+
+EVERY_MECHANISM("a receive that keeps its timer ends by its own limit, wherever the last one has left it") {
+    const auto [here, there] = world.pair();
+    Call receive(Operation::Kind::receive, here);
+    receive.keeps_timer = true;
+    for (int i = 0; i < 20; ++i) {
+        for (const Duration limit : {Duration(1h), Duration(2h)}) {
+            CHECK(world.send(there, "x") == 1);
+            receive.deadline = after(world.reactor().now(), limit);
+            CHECK(world.result_of(receive) == 1);
+            CHECK(receive.armed());
+        }
+        CHECK(result_within(world, receive, 1ms) == -ETIMEDOUT);  // before where the timer stood
+        receive.deadline = world.reactor().now();                 // due as soon as it is there
+        CHECK(world.result_of(receive) == -ETIMEDOUT);
+    }
+    CHECK(world.send(there, "x") == 1);
+    receive.deadline = never;
+    CHECK(world.result_of(receive) == 1);
+    CHECK_FALSE(receive.armed());
+    world.reactor().disarm(receive);
+}
+
+EVERY_MECHANISM("a timer that is kept for later is nothing to wait for") {
+    const auto [here, there] = world.pair();
+    Call receive(Operation::Kind::receive, here);
+    receive.keeps_timer = true;
+    CHECK(world.send(there, "x") == 1);
+    receive.deadline = after(world.reactor().now(), 1h);
+    CHECK(world.result_of(receive) == 1);
+    CHECK(world.reactor().run() == Reactor::End::deadlock);
+    world.reactor().disarm(receive);
+    CHECK_FALSE(receive.armed());
+}

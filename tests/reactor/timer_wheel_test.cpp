@@ -259,3 +259,22 @@ TEST_CASE("a timer that fires may insert itself anew") {
     }
     wheel.remove(node);
 }
+
+TEST_CASE("a timer that is put off where it stands fires when it is due, and hides no other") {
+    TimerWheel wheel(at(0 * tick));
+    TimerNode put_off{.deadline = at(200 * tick)};
+    TimerNode other{.deadline = at(1000 * tick)};
+    wheel.insert(put_off);
+    wheel.insert(other);
+    put_off.deadline = at(10'000 * tick);
+    std::vector<const TimerNode*> fired;
+    Instant now = at(0 * tick);
+    for (int i = 0; !wheel.empty() && i < 100; ++i) {
+        now = wheel.next();
+        wheel.expire(now, [&](TimerNode& node) {
+            CHECK(now == node.deadline);
+            fired.push_back(&node);
+        });
+    }
+    CHECK(fired == std::vector<const TimerNode*>{&other, &put_off});
+}
