@@ -84,6 +84,13 @@ void Bus::offer(Slot slot, std::uint64_t place, const BusReader* publisher) {
     if (publisher == nullptr || slot != publisher->slot()) to_wake_.push_back(slot);
 }
 
+// Of several entries that were taken back, a reader may have been offered the later ones only.
+void Bus::rolled_back() {
+    for (Slot slot = 0; slot < readers_.end(); ++slot) {
+        if (readers_[slot].owner.attached) at(slot).cursor = std::min(at(slot).cursor, head_.end);
+    }
+}
+
 void Bus::wake_readers() {
     std::erase_if(to_wake_, [this](Slot slot) { return wake(slot); });
 }

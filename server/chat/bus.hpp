@@ -127,6 +127,8 @@ class Bus {
     /// Posts the news to those who do not know of any yet. Once for a batch of entries: readers then find a
     /// batch.
     void wake_readers();
+    /// Entries have been taken back (Journal::roll_back): nobody is to read behind the end.
+    void rolled_back();
     /// Wakes all that are active, whether or not they should know.
     void wake_all_active();
 

@@ -36,7 +36,7 @@ class CONFAB_SCOPED_CAPABILITY [[nodiscard]] Chat::Held {
     Held& operator=(const Held&) = delete;
     ~Held() CONFAB_RELEASE() CONFAB_NO_THREAD_SAFETY_ANALYSIS {
         if (std::uncaught_exceptions() > exceptions_) {
-            chat_.journal_.roll_back();
+            chat_.roll_back();
         } else {
             chat_.journal_.commit();
         }
@@ -68,8 +68,13 @@ Chat::~Chat() {
 }
 
 // What a process was at when it was killed has not happened.
-void Chat::recover() {
+void Chat::roll_back() {
     journal_.roll_back();
+    bus_.rolled_back();
+}
+
+void Chat::recover() {
+    roll_back();
     mutex_.recovered();
     bus_.wake_all_active();
 }

@@ -180,6 +180,7 @@ class Chat {
     class Held;
 
     Chat(const ChatMemory& memory, std::uint32_t process, bool spans_processes);
+    void roll_back() CONFAB_REQUIRES(mutex_);
     void recover() CONFAB_REQUIRES(mutex_);
     void bury_ended(Instant now) CONFAB_REQUIRES(mutex_);
     void bury(std::uint32_t process, Instant now) CONFAB_REQUIRES(mutex_);

@@ -21,6 +21,12 @@ struct NewsJob : Job {
 struct TestBus : Bus {
     explicit TestBus(std::size_t capacity) : TestBus(std::make_unique<Memory>(capacity)) {}
 
+    void commit() { memory->journal.commit(); }
+    void roll_back() {
+        memory->journal.roll_back();
+        rolled_back();
+    }
+
   private:
     struct Memory {
         explicit Memory(std::size_t capacity) : ring(capacity), readers(16) {}
@@ -102,6 +108,22 @@ TEST_CASE("every reader reads what is for it in the order of publishing, and is 
     CHECK(one.read() == Texts{"c"});
     CHECK(other.take_news() == 1);
     CHECK(other.read() == Texts{"a", "b", "c"});
+}
+
+TEST_CASE("what is taken back is read by nobody, also not by those whom only the last of it was for") {
+    TestBus bus(4096);
+    Listener one(bus);
+    Listener other(bus);
+    Publisher anna(bus);
+    bus.commit();
+    anna.say("a", {&one});
+    anna.say("b", {&one, &other});
+    bus.roll_back();
+    CHECK(one.read().empty());
+    CHECK(other.read().empty());
+    anna.say("c", {&one, &other});
+    CHECK(one.read() == Texts{"c"});
+    CHECK(other.read() == Texts{"c"});
 }
 
 TEST_CASE("a reader is not woken for what is not for it, and does not hold up the bus") {
