@@ -47,8 +47,8 @@ void Bus::detach(BusReader& reader) {
     bury(reader.slot());
 }
 
+// Only what the journal knows changes: if this is taken back, a courier still has what it was to deliver.
 void Bus::bury(Slot reader) {
-    at(reader).active = at(reader).waits_for_room = false;
     readers_.change(reader, &ReaderSlot::owner) = {};
     readers_.give_back(reader);
     relieve();

@@ -126,6 +126,23 @@ TEST_CASE("what is taken back is read by nobody, also not by those whom only the
     CHECK(other.read() == Texts{"c"});
 }
 
+TEST_CASE("a courier whose burial is taken back still has what it was to deliver") {
+    TestBus bus(4096);
+    Publisher anna(bus);
+    const Slot courier = bus.attach_courier();
+    bus.offer(courier, bus.append({.nick = "anna", .text = "a"}), nullptr);
+    bus.commit();
+    CHECK_FALSE(bus.take_backlog(courier).records.empty());
+    bus.bury(courier);
+    bus.roll_back();
+    const Bus::Backlog backlog = bus.take_backlog(courier);
+    std::span<const std::byte> records = backlog.records;
+    REQUIRE_FALSE(records.empty());
+    CHECK(take_record(records).text == "a");
+    CHECK(records.empty());
+    bus.bury(courier);
+}
+
 TEST_CASE("a reader is not woken for what is not for it, and does not hold up the bus") {
     TestBus bus(4096);
     Listener one(bus);
