@@ -101,6 +101,11 @@ class Bus {
     /// Adds a reader that nobody wakes: a courier, who keeps the place of a member who is on his way from one
     /// reader to another. no_slot: there are as many readers as can be.
     Slot attach_courier();
+    /// False, too, for what was a courier: slots are given out again.
+    bool is_courier(Slot slot) const {
+        const ReaderSlot& reader = readers_[slot];
+        return reader.owner.attached && reader.local.load(std::memory_order_relaxed) == nullptr;
+    }
     /// What the courier has not read, which is empty when it was overrun, and that.
     struct Backlog {
         std::vector<std::byte> records{};

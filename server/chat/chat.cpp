@@ -194,7 +194,8 @@ std::expected<Chat::Arrived, Refusal> Chat::arrive(BusReader& reader, MemberId i
     const Held held(*this);
     if (!bus_.caught_up(reader)) return std::unexpected(Refusal::behind);
     const DirectoryMember* const member = directory_.member(id);
-    if (member == nullptr || member->reader != courier) return std::unexpected(Refusal::no_such_member);
+    if (member == nullptr || member->reader != courier || !bus_.is_courier(courier))
+        return std::unexpected(Refusal::no_such_member);
     Bus::Backlog backlog = bus_.take_backlog(courier);
     directory_.move_member(id, reader.slot());
     bus_.bury(courier);
@@ -209,7 +210,8 @@ std::expected<Chat::Arrived, Refusal> Chat::arrive(BusReader& reader, MemberId i
 void Chat::abandon(MemberId id, Slot courier, Instant now) {
     const Held held(*this);
     const DirectoryMember* const member = directory_.member(id);
-    if (member == nullptr || member->reader != courier) return;
+    // He may have arrived long ago, where that number is a reader's by now.
+    if (member == nullptr || member->reader != courier || !bus_.is_courier(courier)) return;
     leave_all(id, Reason::lost, now, nullptr);
     bus_.bury(courier);
 }

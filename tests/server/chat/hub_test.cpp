@@ -52,6 +52,22 @@ TEST_CASE("members on different reactors share rooms, nicks, who, history and pr
     CHECK(bert.hear() == "* [lobby] anna left\n");
 }
 
+TEST_CASE("where a courier was is a reader by now: who asks for the courier disturbs nobody") {
+    TwoSites world;
+    Person anna(world.here, "anna");
+    Person bert(world.there, "bert");
+    const MemberId id = anna.member().session().id;
+    const Slot slot = 0;  // of the first reader, and so anna's
+    world.chat.chat.abandon(id, slot, Instant());
+    Site third(world.chat);
+    CHECK(world.chat.chat.who("lobby", 10)->members == 2);
+    world.settle();
+    anna.hear();
+    bert.type("hello");
+    world.settle();
+    CHECK(anna.hear() == "[lobby] bert: hello\n");
+}
+
 TEST_CASE(
     "who joins hears everything from then on, and nothing from before, though his reactor had not read it") {
     TwoSites world;
