@@ -102,7 +102,10 @@ class Server:
         """Asks for a successor: its number."""
         self.process.send_signal(signal.SIGUSR2)
         pid = int(re.search(r"process (\d+) starts", self.wait_for("SIGUSR2: process"))[1])
-        self.successors.append((pid, os.pidfd_open(pid)))
+        try:
+            self.successors.append((pid, os.pidfd_open(pid)))
+        except ProcessLookupError:
+            pass  # it could not begin, and is gone already
         return pid
 
     def expect_end(self, handle):
