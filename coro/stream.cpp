@@ -18,16 +18,16 @@ Stream::~Stream() { assert(fd_ < 0 && "a stream is closed before it dies: co_awa
 
 const StreamLimits Stream::unlimited;
 
-Received Stream::ended() {
-    if (receiver_.result == 0) {
-        at_end_ = true;
+Received Stream::Receive::ended() const {
+    if (result == 0) {
+        stream_.at_end_ = true;
         // The kernel tells of a reset once. When a send has heard it, this looks like a regular end.
-        if (outbox_.error() == -ECONNRESET) [[unlikely]]
+        if (stream_.outbox_.error() == -ECONNRESET) [[unlikely]]
             return error(-ECONNRESET);
         return LentBytes();
     }
-    const std::error_code reason = receiver_.outcome().error();
-    at_end_ = reason != std::errc::operation_canceled && reason != std::errc::timed_out;
+    const std::error_code reason = outcome().error();
+    stream_.at_end_ = reason != std::errc::operation_canceled && reason != std::errc::timed_out;
     return std::unexpected(reason);
 }
 
@@ -148,7 +148,6 @@ Stream::Close::Close(Stream& stream, std::source_location where)
 
 bool Stream::Close::await_suspend(std::coroutine_handle<> handle) noexcept {
     stream_.outbox_.abandon(-ECANCELED);
-    stream_.receiver_.disarm(stream_.reactor_);
     stream_.fd_ = -1;
     return OperationAwaiter::await_suspend(handle);
 }

@@ -45,7 +45,7 @@ class Stream {
   public:
     /// Takes over `fd`, a connected socket.
     Stream(Reactor& reactor, int fd, const StreamLimits& limits = unlimited)
-        : reactor_(reactor), limits_(limits), outbox_(fd), receiver_(fd), fd_(fd) {}
+        : reactor_(reactor), limits_(limits), outbox_(fd), fd_(fd) {}
     Stream(const Stream&) = delete;
     Stream& operator=(const Stream&) = delete;
     /// Requires: closed.
@@ -105,54 +105,32 @@ class Stream {
   private:
     static const StreamLimits unlimited;
 
-    // The receives of the stream, one after the other. It stays, and its timer with it.
-    class Receiver : public OperationAwaiter {
-      public:
-        explicit Receiver(int descriptor) : OperationAwaiter(Kind::receive, descriptor, {}) {
-            keeps_timer = true;
-        }
-        void prepare(Reactor& reactor, Duration limit, std::source_location origin) {
-            where = origin;
-            deadline = limit == no_limit ? never : after(reactor.now(), limit);
-        }
-        bool start(Reactor& reactor, std::coroutine_handle<> handle) noexcept {
-            return begin(handle) && !reactor.wait_in(*this) && submit();
-        }
-        void disarm(Reactor& reactor) { reactor.disarm(*this); }
-        using Operation::bytes;
-        using Operation::result;
-        using OperationAwaiter::outcome;
-    };
-
     Reactor& reactor_;
     const StreamLimits& limits_;
     Outbox outbox_;
-    Receiver receiver_;
     int fd_;
-    Received ended();
-
     bool received_ = false;  // true exactly when bytes have come
     bool at_end_ = false;
 };
 
-class [[nodiscard]] Stream::Receive {
+class [[nodiscard]] Stream::Receive : public OperationAwaiter {
   public:
-    Receive(Stream& stream, Duration limit, std::source_location where) : stream_(stream) {
-        stream_.receiver_.prepare(stream_.reactor_, limit, where);
-    }
-    bool await_ready() const noexcept { return false; }
+    Receive(Stream& stream, Duration limit, std::source_location where)
+        : OperationAwaiter(Kind::receive, stream.fd_, limit, where), stream_(stream) {}
     bool await_suspend(std::coroutine_handle<> handle) noexcept {
-        return stream_.receiver_.start(stream_.reactor_, handle);
+        return begin(handle) && !stream_.reactor_.wait_in(*this) && submit();
     }
     Received await_resume() const {
-        if (stream_.receiver_.result > 0) [[likely]] {
+        if (result > 0) [[likely]] {
             stream_.received_ = true;
-            return stream_.receiver_.bytes;
+            return bytes;
         }
-        return stream_.ended();
+        return ended();
     }
 
   private:
+    Received ended() const;
+
     Stream& stream_;
 };
 
@@ -273,9 +251,7 @@ class [[nodiscard]] Stream::Release : public OperationAwaiter {
     };
 
     Release(Stream& stream, std::source_location where)
-        : OperationAwaiter(Kind::release, stream.fd_, where), descriptor_(std::exchange(stream.fd_, -1)) {
-        stream.receiver_.disarm(stream.reactor_);
-    }
+        : OperationAwaiter(Kind::release, stream.fd_, where), descriptor_(std::exchange(stream.fd_, -1)) {}
     Released await_resume() {
         return {.descriptor = std::move(descriptor_),
                 .received = bytes,
